@@ -1,0 +1,54 @@
+# One set of commands, here and in CI. PYTHON=... names the interpreter that `setup` takes.
+.DEFAULT_GOAL := help
+.PHONY: help setup lock demo test lint types replay bench fuzz
+BIN := .venv/bin
+UV ?= $(BIN)/uv
+TRAIL ?= build/demo/AWSLogs
+FUZZ_OBJECTS ?= 100000
+COMPILE := UV_SYSTEM_CERTS=1 $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate --quiet $(LOCK_FLAGS)
+
+help: ## say what each target does
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST))
+
+setup: $(BIN)/.installed ## build .venv from requirements/test.txt; the command is .venv/bin/usage-anomaly
+
+$(BIN)/.installed: requirements/test.txt requirements/install pyproject.toml
+	requirements/install .venv requirements/test.txt
+	@touch $@
+
+.venv-bench/bin/.installed: requirements/bench.txt requirements/install pyproject.toml
+	requirements/install .venv-bench requirements/bench.txt
+	@touch $@
+
+$(BIN)/uv: $(BIN)/.installed
+
+lock: $(UV) ## write requirements/*.txt from pyproject.toml (LOCK_FLAGS=--upgrade takes newer versions)
+	$(COMPILE) -o requirements/runtime.txt
+	$(COMPILE) --extra cli --group test -o requirements/test.txt
+	$(COMPILE) --extra cli --group bench -o requirements/bench.txt
+
+demo: setup ## generate a small organization's week of trail files, replay it, show the alert
+	$(BIN)/usage-anomaly generate build/demo --seed 7
+	$(BIN)/usage-anomaly replay build/demo/AWSLogs --accounts build/demo/accounts.json \
+		--format jsonl --output build/demo/anomalies.jsonl
+
+test: setup ## run every test
+	$(BIN)/pytest
+
+lint: setup ## ruff, formatting, and which package may import which
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo
+
+types: setup ## mypy --strict
+	$(BIN)/mypy
+
+replay: setup ## replay a folder: make replay TRAIL=path/to/AWSLogs
+	$(BIN)/usage-anomaly replay $(TRAIL)
+
+bench: .venv-bench/bin/.installed ## measure reading against other readers
+	.venv-bench/bin/python benchmarks/parse.py
+
+fuzz: setup ## 100,000 mutated objects and records (FUZZ_OBJECTS=...)
+	FUZZ_OBJECTS=$(FUZZ_OBJECTS) $(BIN)/pytest tests/fuzz

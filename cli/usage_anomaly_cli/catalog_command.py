@@ -1,0 +1,96 @@
+"""`usage-anomaly catalog`: what counts as usage, and is every catalog file proved?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from usage_anomaly.catalog import BUNDLED, Kind, Limits, load
+from usage_anomaly.enrichment import prices as price_room
+from usage_anomaly.errors import CatalogError
+from usage_anomaly_cli import catalog_proof
+
+HEAD = ("KIND", "CALLS", "UNIT", "PER 10 MIN", "PRICE")
+PRICE_RULES = {
+    "ec2": "EC2 type, per hour",
+    "ebs": "EBS type, size, IOPS",
+    "rds": "RDS class, engine",
+    "nat_gateway": "NAT gateway, per hour",
+    "elastic_ip": "public IPv4, per hour",
+    "none": "unknown",
+}
+
+folder_option = click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=BUNDLED,
+    help="Folder of kinds, <kind>/kind.json each; without it the bundled ones.",
+)
+
+
+@click.group()
+def catalog() -> None:
+    """What counts as usage: list the kinds, or prove their files."""
+
+
+@catalog.command("list")
+@folder_option
+def list_kinds(folder: Path) -> None:
+    """Show each usage kind with its calls, unit, limits and price rule.
+
+    Limits are units per 10 minutes in production, staging and development accounts.
+    """
+    try:
+        kinds = load(folder).kinds.values()
+    except CatalogError as error:
+        raise click.ClickException(str(error)) from error
+    for line in _table([HEAD, *(row for kind in kinds for row in _rows(kind))]):
+        click.echo(line)
+
+
+@catalog.command("check")
+@folder_option
+def check(folder: Path) -> None:
+    """Prove every catalog file: format, paths, limits, guidance, and each sample as said.
+
+    Exit status 1 with one line per problem: the file and the remedy.
+    """
+    found = catalog_proof.problems(folder, price_room.load())
+    for problem in found:
+        click.echo(problem, err=True)
+    if found:
+        raise click.exceptions.Exit(1)
+    kinds = load(folder).kinds
+    samples = sum(len((folder / kind / "samples.jsonl").read_bytes().splitlines()) for kind in kinds)
+    click.echo(f"{len(kinds)} kinds proved by {samples} samples")
+
+
+@catalog.command("schema")
+def schema() -> None:
+    """Print the JSON Schema of kind.json."""
+    click.echo(catalog_proof.schema_text(), nl=False)
+
+
+def _rows(kind: Kind) -> list[tuple[str, ...]]:
+    """One line per direction; what is common to both stands in the first."""
+    calls = [
+        f"{direction}: {', '.join(name for call in kind.calls if call.direction == direction for name in call.names)}"
+        for direction in ("use", "release")
+        if any(call.direction == direction for call in kind.calls)
+    ]
+    first = (kind.kind, calls[0], kind.many, _limits(kind.limits), PRICE_RULES[kind.price])
+    attempts = f"attempts {_limits(kind.attempt_limits)}"
+    rest = [("", line, "", "", "") for line in calls[1:]]
+    return [first, *rest, ("", f"refused: {attempts}", "calls", "", "")]
+
+
+def _limits(limits: Limits) -> str:
+    return f"{limits.production:,}/{limits.staging:,}/{limits.development:,}"
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> list[str]:
+    lines = list(rows)
+    widths = [max(len(row[column]) for row in lines) for column in range(len(HEAD))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in lines]

@@ -1,0 +1,257 @@
+"""Which objects lie under these paths, and what do they hold?
+
+Files, folders and zip files are listed once, in the order of their delivery; then read in that order, by one process or
+several. Only what `extract` makes of a payload travels back, and never more than a few batches wait, so memory does not
+grow with the folder. Nothing is passed over in silence: what is no trail file comes back as a rejection.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import zipfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from datetime import UTC, datetime
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+
+from usage_anomaly.envelopes import Oddity, Payload, Rejection, delivery_minute, read_payload
+from usage_anomaly.errors import UnusableInput
+
+T = TypeVar("T")
+
+TRAIL_SUFFIXES = (".json", ".json.gz", ".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz", ".gz")
+NO_TRAIL_FILE = "not a trail file"
+MIB = 1 << 20
+LARGEST_FILE = 1024 * MIB
+# A batch is the unit that travels to a process: enough work to outweigh the journey, little enough to keep memory low.
+BATCH_OBJECTS, BATCH_BYTES = 64, 8 * MIB
+BATCHES_AHEAD = 3  # per process
+NO_MINUTE = datetime.min.replace(tzinfo=UTC)
+
+
+class Source(msgspec.Struct, frozen=True):
+    """One object: a file, or a member of a zip file. `unusable` says why it is not read."""
+
+    name: str
+    path: str
+    member: int | None = None  # the place in the zip file's directory: names may repeat
+    size: int = 0
+    unusable: str | None = None
+
+
+class Result(msgspec.Struct, Generic[T], frozen=True):
+    """What one object held: `value` is what `extract` made of its payload, None where it could not be read at all."""
+
+    name: str
+    minute: datetime | None
+    records: int
+    rejected: list[Rejection]
+    oddities: list[Oddity]
+    value: T | None
+
+
+def find_objects(paths: Iterable[str | Path]) -> list[Source]:
+    """List what lies under the paths, by delivery minute (objects without one first), then name.
+
+    A file that is named is read whatever its suffix; in folders and zip files the suffix decides. What lies under
+    two of the paths is listed once. Raises UnusableInput for a path that cannot be opened.
+    """
+    found = {(os.path.realpath(each.path), each.member): each for path in paths for each in _find(Path(path))}
+    return sorted(
+        found.values(), key=lambda source: (delivery_minute(source.name) or NO_MINUTE, source.name, source.member or 0)
+    )
+
+
+def _find(path: Path) -> Iterator[Source]:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            os.scandir(path).close()
+            yield from _find_in_folder(path)
+            return
+        if not stat.S_ISREG(status.st_mode):
+            raise UnusableInput(f"{path} is neither a file nor a folder: name one")
+        path.open("rb").close()
+    except OSError as error:
+        raise UnusableInput(f"{path} cannot be read ({_words(error)}): name a file, folder or zip file") from error
+    if path.suffix.lower() == ".zip":
+        yield from _find_in_zip(path)
+    else:
+        yield Source(_name(path), str(path), size=status.st_size)
+
+
+def _find_in_folder(folder: Path) -> Iterator[Source]:
+    unlistable: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=unlistable.append):
+        for name in names:
+            yield from _find_in_place(Path(place, name))
+        for name in folders:
+            if Path(place, name).is_symlink():  # a link may lead back here
+                yield _unusable(Path(place, name), "a link to a folder is not followed: name the folder")
+    for error in unlistable:
+        yield _unusable(Path(str(error.filename)), f"folder cannot be read ({_words(error)})")
+
+
+def _find_in_place(path: Path) -> Iterator[Source]:
+    name = path.name.lower()
+    try:
+        status = path.stat()
+    except OSError as error:
+        yield _unusable(path, f"cannot be read ({_words(error)})")
+        return
+    if name.endswith(".zip") and stat.S_ISREG(status.st_mode):
+        yield from _find_in_zip(path)
+    elif name.endswith(TRAIL_SUFFIXES) and stat.S_ISREG(status.st_mode):
+        yield Source(_name(path), str(path), size=status.st_size)
+    else:
+        yield _unusable(path, NO_TRAIL_FILE)
+
+
+def _find_in_zip(path: Path) -> Iterator[Source]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        yield _unusable(path, f"zip file cannot be read ({_words(error)})")
+        return
+    for index, member in enumerate(members):
+        if not member.is_dir():
+            name = f"{_name(path)}/{member.filename}"
+            yield Source(name, str(path), index, member.compress_size, _why_not(member))
+
+
+def _why_not(member: zipfile.ZipInfo) -> str | None:
+    name = member.filename.lower()
+    if name.endswith(".zip"):
+        return "a zip file inside a zip file: unpack the outer one"
+    if not name.endswith(TRAIL_SUFFIXES):
+        return NO_TRAIL_FILE
+    if member.flag_bits & 1:
+        return "encrypted zip member: unpack it with its password"
+    return None if member.file_size <= LARGEST_FILE else f"larger than {LARGEST_FILE // MIB:,} MiB: split it"
+
+
+def _unusable(path: Path, reason: str) -> Source:
+    return Source(_name(path), str(path), unusable=reason)
+
+
+def _name(path: Path) -> str:
+    """The path as text that every encoding can hold: a file's name may be any bytes."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "replace")
+
+
+def _words(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) and error.strerror else str(error)).lower()
+
+
+def read_objects(
+    sources: Sequence[Source], jobs: int, extract: Callable[[Payload, str], T], regions: frozenset[str] | None = None
+) -> Iterator[Result[T]]:
+    """Read the objects in their order and give what `extract` makes of each.
+
+    With `jobs` above 1 that many processes read and extract; `extract` must then be a function at the top of a module.
+    """
+    batches = _batches(sources)
+    if jobs <= 1 or len(batches) == 1:
+        try:
+            for batch in batches:
+                yield from read_batch(batch, extract, regions)
+        finally:
+            _open_zip.cache_clear()
+        return
+    # Spawned, not forked: the progress bar's thread may hold a lock at the moment of a fork.
+    pool = ProcessPoolExecutor(min(jobs, len(batches)), mp_context=get_context("spawn"))
+    try:
+        waiting: deque[Future[list[Result[T]]]] = deque()
+        for batch in batches:
+            waiting.append(pool.submit(read_batch, batch, extract, regions))
+            if len(waiting) > jobs * BATCHES_AHEAD:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise UnusableInput("a reading process ended early, perhaps for want of memory: try --jobs 1") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _batches(sources: Sequence[Source]) -> list[list[Source]]:
+    batches: list[list[Source]] = []
+    weight = BATCH_BYTES
+    for source in sources:
+        if weight >= BATCH_BYTES or len(batches[-1]) >= BATCH_OBJECTS:
+            batches.append([])
+            weight = 0
+        batches[-1].append(source)
+        weight += source.size
+    return batches
+
+
+def read_batch(
+    batch: Sequence[Source], extract: Callable[[Payload, str], T], regions: frozenset[str] | None
+) -> list[Result[T]]:
+    """Read some objects in this process."""
+    return [_read(source, extract, regions) for source in batch]
+
+
+def _read(source: Source, extract: Callable[[Payload, str], T], regions: frozenset[str] | None) -> Result[T]:
+    try:
+        packed = _bytes_of(source)
+    except _Unreadable as error:
+        rejected = [Rejection(str(error), None, 1)]
+        return Result(source.name, delivery_minute(source.name), 0, rejected, [], None)
+    payload = read_payload(packed, source.name, regions)
+    value = extract(payload, source.name)
+    return Result(source.name, payload.minute, len(payload.records), payload.rejected, payload.oddities, value)
+
+
+class _Unreadable(Exception):
+    """Why the bytes of one object cannot be had."""
+
+
+def _bytes_of(source: Source) -> bytes:
+    if source.unusable is not None:
+        raise _Unreadable(source.unusable)
+    try:
+        if source.member is not None:
+            return _member_bytes(source.path, source.member)
+        if source.size > LARGEST_FILE:
+            raise _Unreadable(f"larger than {LARGEST_FILE // MIB:,} MiB: split it")
+        return Path(source.path).read_bytes()
+    except OSError as error:
+        raise _Unreadable(f"cannot be read ({_words(error)})") from error
+
+
+def _member_bytes(path: str, index: int) -> bytes:
+    status = Path(path).stat()
+    try:
+        archive = _open_zip(path, status.st_mtime_ns, status.st_size)
+        member = archive.infolist()[index]
+        # The directory may lie about the size: read no further than it says.
+        with archive.open(member) as file:
+            return file.read(member.file_size + 1)
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        IndexError,
+    ) as error:
+        raise _Unreadable(f"broken zip member ({_words(error)})") from error
+
+
+# A zip file's directory may list 100,000 members: it is read once by each process, not once a batch.
+@lru_cache(maxsize=2)
+def _open_zip(path: str, changed: int, size: int) -> zipfile.ZipFile:
+    return zipfile.ZipFile(path)

@@ -1,0 +1,108 @@
+"""What was read, judged and found, as an honest account?
+
+Everything that a replay saw and did not see, as values; `account_of_replay` says it to a person, `summary` to a machine.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+import msgspec
+
+from usage_anomaly.anomalies import Anomaly
+from usage_anomaly.coverage import Gap, gaps
+from usage_anomaly.intake import ObjectRead
+from usage_anomaly.replay import Counts
+from usage_anomaly_cli.reading import Result
+
+
+class Reject(msgspec.Struct, frozen=True):
+    """Something of a file that is no usable record."""
+
+    file: str
+    reason: str
+    count: int
+
+
+class Reckoning:
+    """Counts over all objects read so far."""
+
+    def __init__(self) -> None:
+        self.objects = 0
+        self.records = 0
+        self.timeless = 0
+        self.rejected: list[Reject] = []
+        self.oddities: Counter[tuple[str, str]] = Counter()
+        self.first: datetime | None = None
+        self.last: datetime | None = None
+        self.presence: set[tuple[str, str, int]] = set()
+        self.classes: set[str] = set()
+        self.last_minute: datetime | None = None
+
+    def add(self, result: Result[ObjectRead]) -> None:
+        """Count one object in."""
+        read = result.value
+        self.objects += 1
+        self.records += result.records
+        rejected = result.rejected if read is None else read.rejected
+        self.rejected += [Reject(result.name, each.reason, each.count) for each in rejected]
+        for oddity in result.oddities if read is None else read.oddities:
+            self.oddities[result.name, oddity.reason] += oddity.count
+        if read is None:
+            return
+        self.presence |= read.presence
+        self.classes |= read.classes
+        self.timeless += result.records - read.records
+        if read.first is not None and read.last is not None:
+            self.first = read.first if self.first is None else min(self.first, read.first)
+            self.last = read.last if self.last is None else max(self.last, read.last)
+
+    def gaps(self) -> list[Gap]:
+        return gaps(self.presence)
+
+    def accounts(self) -> set[str]:
+        return {account_id for account_id, *_ in self.presence}
+
+    def regions(self) -> set[str]:
+        return {region for _, region, _ in self.presence}
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """What `--summary` writes; stable."""
+
+    objects: int
+    records: int
+    distinct: int
+    duplicates: int
+    rejected: list[Reject]
+    oddities: list[Reject]
+    first: datetime | None
+    last: datetime | None
+    gaps: list[Gap]
+    absent: list[str]
+    usage: dict[str, int]
+    releases: dict[str, int]
+    attempts: dict[str, int]
+    anomalies: dict[str, int]
+
+
+def summary(reckoning: Reckoning, counts: Counts, anomalies: list[Anomaly], absent: list[str]) -> Summary:
+    """The account of a replay for a machine."""
+    told = sum(bool(anomaly.alerts) for anomaly in anomalies)
+    return Summary(
+        objects=reckoning.objects,
+        records=reckoning.records,
+        distinct=counts.distinct,
+        duplicates=counts.records - counts.distinct,
+        rejected=reckoning.rejected,
+        oddities=[Reject(file, reason, count) for (file, reason), count in sorted(reckoning.oddities.items())],
+        first=reckoning.first,
+        last=reckoning.last,
+        gaps=reckoning.gaps(),
+        absent=absent,
+        usage=dict(sorted(counts.usage.items())),
+        releases=dict(sorted(counts.releases.items())),
+        attempts=dict(sorted(counts.attempts.items())),
+        anomalies={"told": told, "recorded": len(anomalies) - told},
+    )

@@ -1,0 +1,193 @@
+"""How do trail files become anomalies on this machine?
+
+Reads the objects in the order of their delivery, feeds the pure replay minute by minute, and puts the anomalies together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+import msgspec
+
+from usage_anomaly import catalog as catalogs
+from usage_anomaly.anomalies import Anomaly, Query, State
+from usage_anomaly.anomalies.life_cycle import QUIET
+from usage_anomaly.anomalies.view import uses
+from usage_anomaly.catalog import Catalog
+from usage_anomaly.detection.limits import FIGURES
+from usage_anomaly.enrichment import prices as price_lists
+from usage_anomaly.enrichment.accounts import Account
+from usage_anomaly.enrichment.compose import Material, compose
+from usage_anomaly.enrichment.evidence import matching
+from usage_anomaly.enrichment.expected import usual
+from usage_anomaly.enrichment.prices import PriceTable
+from usage_anomaly.envelopes import Payload
+from usage_anomaly.intake import ObjectRead, read_object
+from usage_anomaly.replay import ORGANIZATION, Arrival, Outcome, Replay
+from usage_anomaly.series import Series, bucket_of, bucket_start
+from usage_anomaly.usage import UsageEvent
+from usage_anomaly_cli.reading import Result, Source, read_objects
+from usage_anomaly_cli.reckoning import Reckoning
+
+READY = {
+    "threshold": "yes",
+    "burn_rate": "yes",
+    "baseline": "no: not in this version",
+    "first_use": "no: not in this version",
+    "learned": "no: needs a deployment",
+}
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay is asked for. `since` and `until` (UTC) limit what is judged, not what is read."""
+
+    accounts: Mapping[str, Account]
+    kinds: frozenset[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    jobs: int = 1
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A finished replay."""
+
+    replay: Replay
+    reckoning: Reckoning
+    now: datetime
+
+
+@lru_cache(maxsize=1)
+def loaded() -> tuple[Catalog, PriceTable]:
+    """The bundled catalog and price table, read once a process."""
+    return catalogs.load(), price_lists.load()
+
+
+def extract(payload: Payload, _name: str) -> ObjectRead:
+    """What a reading process sends back of a payload."""
+    return read_object(payload, *loaded())
+
+
+def run(
+    sources: Sequence[Source],
+    plan: Plan,
+    done: Callable[[], object],
+    keep: Callable[[Sequence[UsageEvent]], object] | None = None,
+) -> Run:
+    """Replay the objects. `done` is called after each object, `keep` with the distinct usage events of each minute."""
+    catalog, prices = loaded()
+    reckoning = Reckoning()
+    replay = Replay(catalog, plan.accounts, kinds=plan.kinds, since=plan.since, until=plan.until)
+    results = read_objects(sources, plan.jobs, extract, frozenset(prices.regions))
+    now = datetime(1970, 1, 1, tzinfo=UTC)
+    for minute, arrivals in minutes(_counted(results, reckoning, done)):
+        replay.tick(minute, arrivals)
+        now = minute
+        if keep is not None and replay.fresh:
+            keep(replay.fresh)
+    return Run(replay, reckoning, now)
+
+
+def _counted(
+    results: Iterable[Result[ObjectRead]], reckoning: Reckoning, done: Callable[[], object]
+) -> Iterator[ObjectRead]:
+    for result in results:
+        reckoning.add(result)
+        if result.value is not None:
+            yield result.value
+        done()
+
+
+def minutes(objects: Iterable[ObjectRead]) -> Iterator[tuple[datetime, list[Arrival]]]:
+    """What arrived in each minute, in rising order.
+
+    Objects without a delivery minute come first and may hold any minutes, so they wait in memory; those with one come in
+    its order, and a minute is given out as soon as a later one begins.
+    """
+    waiting: dict[datetime, list[Arrival]] = {}
+    for each in objects:
+        for minute, arrival in each.arrivals:
+            waiting.setdefault(minute, []).append(arrival)
+        if len(each.arrivals) == 1 and each.delivered:
+            newest = each.arrivals[0][0]
+            for minute in sorted(minute for minute in waiting if minute < newest):
+                yield minute, waiting.pop(minute)
+    for minute in sorted(waiting):
+        yield minute, waiting[minute]
+
+
+def anomalies(finished: Run, plan: Plan) -> list[Anomaly]:
+    """Every anomaly, told and recorded, with its enrichments, in order of start, account, kind and id."""
+    ask = _Memory(finished.replay).ask
+    found = [compose(_material(outcome, finished, plan), ask) for outcome in finished.replay.outcomes()]
+    return sorted(found, key=lambda each: (each.start, each.account_id, each.kind, each.id))
+
+
+def _material(outcome: Outcome, finished: Run, plan: Plan) -> Material:
+    replay, now = finished.replay, finished.now
+    pair = (outcome.account_id, outcome.kind)
+    catalog, prices = loaded()
+    members = replay.members(pair)
+    events = [(series, event) for series in members for event in uses(series, outcome.extent)]
+    released = {
+        each: when
+        for series, event in events
+        for each in event.resource_ids
+        if (when := series.released_at(each, event.event_time)) is not None
+    }
+    covered = replay.coverage(outcome.account_id)
+    return Material(
+        kind=catalog.kind_of(outcome.kind),
+        kind_name=outcome.kind,
+        account_id=outcome.account_id,
+        account=plan.accounts.get(outcome.account_id),
+        extent=outcome.extent,
+        told=outcome.told,
+        view=replay.view(pair, outcome.extent),
+        state=_recorded_state(outcome, now),
+        uses=sorted((event for _, event in events), key=lambda each: (each.event_time, each.event_id, each.group or "")),
+        released=released,
+        expected=usual(members, outcome.extent, covered),
+        covered_from=None if covered is None else bucket_start(covered),
+        median_rate_used=any(_nets_unread_launch(series, outcome) for series in members),
+        ready=READY,
+        now=now,
+        prices_date=prices.date,
+    )
+
+
+def _nets_unread_launch(series: Series, outcome: Outcome) -> bool:
+    """Whether a burn-rate finding rests on releases of launches that were not read."""
+    if all(finding.detector != "burn_rate" for finding in outcome.extent.findings):
+        return False
+    first = min(bucket_of(finding.window_start) for finding in outcome.extent.findings)
+    released = (event for event in series.events(first, outcome.extent.last_seen) if event.direction == "release")
+    return any(not series.launch_read(each, event) for event in released for each in event.resource_ids)
+
+
+def _recorded_state(outcome: Outcome, now: datetime) -> State:
+    """Recorded anomalies have no life cycle: open until two hours without use, then quiet."""
+    watermark = now - timedelta(minutes=FIGURES.life_cycle.watermark_minutes)
+    return "quiet" if watermark >= bucket_start(outcome.extent.last_seen) + QUIET else "open"
+
+
+class _Memory:
+    """Answers queries from the replay's series; asks only those that can hold an answer."""
+
+    def __init__(self, replay: Replay) -> None:
+        self._replay = replay
+
+    def ask(self, query: Query) -> list[UsageEvent]:
+        low = 0 if query.start is None else bucket_of(query.start)
+        high = 1 << 62 if query.end is None else bucket_of(query.end)
+        events = [
+            event
+            for (account_id, kind), series in self._replay.series.items()
+            if account_id != ORGANIZATION
+            and query.account_id in (None, account_id)
+            and query.not_account_id != account_id
+            and query.kind in (None, kind)
+            for event in series.events(low, high)
+        ]
+        return matching(query, events)

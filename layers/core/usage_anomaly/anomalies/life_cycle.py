@@ -1,0 +1,233 @@
+"""What is told, and when?
+
+The extent (`extents.py`) is a function of the series; what was told of it is state that must survive restarts, late
+records and repeats. One pure function, `step`, turns what was told so far and the extent as it is known now into what is
+told next: at most one alert a step, the id minted once, the sequence rising with each alert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from msgspec.structs import replace
+
+from usage_anomaly.anomalies import Alert, AlertReason, State
+from usage_anomaly.detection.limits import FIGURES
+from usage_anomaly.series import bucket_start
+
+RULE = FIGURES.life_cycle
+QUIET = timedelta(minutes=RULE.quiet_minutes)
+WATERMARK = timedelta(minutes=RULE.watermark_minutes)
+_OUT_OF_PLAY = ("withdrawn", "joined")
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """An extent as it is known at a tick, with the sums that decide on alerts.
+
+    `start` and `last_seen` are buckets; `micro` is micro-dollars an hour, net of releases; `resources` counts the ids in
+    the records, `released` those of them seen released.
+    """
+
+    start: int
+    last_seen: int
+    total: int
+    micro: int
+    resources: int
+    released: int
+    releasable: bool
+
+
+class Tick(msgspec.Struct, frozen=True, kw_only=True):
+    """A minute of delivery time, and how far the ingest has come: the greatest minute read less 15 minutes."""
+
+    minute: datetime
+    watermark: datetime
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What people were told of one extent; the row that a deployment keeps. `seen` is the extent's last known range."""
+
+    id: str
+    seen: tuple[int, int]
+    sequence: int
+    state: State
+    alerts: tuple[Alert, ...]
+    told_total: int
+    told_micro: int
+    closed_reason: str | None = None  # released | expired | withdrawn | joined
+    joined_to: str | None = None
+
+
+def mint(kind: str, account_id: str, start: int, taken: Collection[str]) -> str:
+    """The id of an anomaly first told to start in bucket `start`; a repeated start (after a withdrawal) gets a number."""
+    name = f"{kind.replace('.', '-')}-{account_id}-{bucket_start(start):%Y%m%dT%H%MZ}"
+    number = 2
+    chosen = name
+    while chosen in taken:
+        chosen, number = f"{name}-{number}", number + 1
+    return chosen
+
+
+def open_anomaly(identity: str, view: View, tick: Tick) -> Told:
+    """The first alert of an extent."""
+    return Told(
+        id=identity,
+        seen=(view.start, view.last_seen),
+        sequence=1,
+        state="open",
+        alerts=(Alert(tick.minute, "opened"),),
+        told_total=view.total,
+        told_micro=view.micro,
+    )
+
+
+def step(told: Told, view: View | None, tick: Tick) -> Told:
+    """What is told after this tick. `view` is None when later records have undone the extent.
+
+    Two steps in the same minute with the same view change nothing the second time. A closed anomaly speaks again only if
+    late records make it grow, and never says "closed" twice.
+    """
+    if view is None:
+        return told if told.closed_reason in _OUT_OF_PLAY else _close(told, tick, "withdrawn")
+    moved = view.last_seen > told.seen[1]
+    told = replace(told, seen=(view.start, view.last_seen))
+    if _has_grown(told, view, tick):
+        grown = _alert(told, tick, "grown", "grown")
+        return replace(grown, closed_reason=None, told_total=view.total, told_micro=view.micro)
+    if told.state == "quiet" and moved:
+        told = replace(told, state=_running(told))
+    over = tick.watermark >= bucket_start(view.last_seen) + QUIET
+    if told.state == "closed" or not over or told.alerts[-1].at == tick.minute:
+        return told
+    return _when_quiet(told, view, tick)
+
+
+def update(
+    kind: str,
+    account_id: str,
+    told: Sequence[Told],
+    extents: Sequence[tuple[int, int]],
+    view_of: Callable[[int], View],
+    tick: Tick,
+) -> tuple[list[Told], list[int]]:
+    """One tick for one kind and account: match, step, join, withdraw, open.
+
+    `extents` are (start, last_seen) of the telling extents in order, `view_of(i)` how the i-th stands. Returns the told
+    anomalies (old ones first, in their order) and for each extent the index of its anomaly.
+    """
+    owners, places = match(told, extents)
+    after: list[Told] = []
+    for index, each in enumerate(told):
+        place = places[index]
+        if place is not None and owners[place] != index:
+            survivor = owners[place]
+            after.append(join(each, told[survivor].id if survivor is not None else each.id))
+        else:
+            after.append(step(each, None if place is None else view_of(place), tick))
+    for place, owner in enumerate(owners):
+        if owner is None:
+            view = view_of(place)
+            identity = mint(kind, account_id, view.start, {each.id for each in after})
+            owners[place] = len(after)
+            after.append(open_anomaly(identity, view, tick))
+    return after, [owner for owner in owners if owner is not None]
+
+
+def join(told: Told, survivor: str) -> Told:
+    """Late records showed that it is the same thing as `survivor`: it ends without an alert of its own."""
+    return replace(told, state="closed", closed_reason="joined", joined_to=survivor)
+
+
+def due(told: Told, view: View) -> datetime:
+    """The delivery minute from which the next alert is due if nothing else arrives; datetime.max if none is."""
+    if told.state == "closed":
+        return _NEVER
+    seen = bucket_start(view.last_seen)
+    if told.state != "quiet":
+        return seen + QUIET + WATERMARK
+    reminder = _reminder_due(told)
+    expiry = seen + timedelta(minutes=RULE.expire_minutes) + WATERMARK
+    return min(reminder, expiry) if _expires(view) else reminder
+
+
+def match(told: Sequence[Told], extents: Sequence[tuple[int, int]]) -> tuple[list[int | None], list[int | None]]:
+    """Which told anomaly is which extent: for each extent the index of its anomaly, for each anomaly its extent or None.
+
+    `extents` are (start, last_seen) in order; an anomaly withdrawn or joined before is no candidate. Equal starts match
+    first, then the greatest overlap, then the earlier told. An anomaly left over points to the extent it overlaps (it
+    has joined that), else to None (it is withdrawn).
+    """
+    candidates = [index for index, each in enumerate(told) if each.closed_reason not in _OUT_OF_PLAY]
+    owners: list[int | None] = []
+    for extent in extents:
+        ranked = sorted(
+            candidates, key=lambda index: (told[index].seen[0] != extent[0], -_overlap(told[index].seen, extent))
+        )
+        chosen = next((index for index in ranked if _overlap(told[index].seen, extent) > 0), None)
+        owners.append(chosen)
+        if chosen is not None:
+            candidates.remove(chosen)
+    places: list[int | None] = [None] * len(told)
+    for place, owner in enumerate(owners):
+        if owner is not None:
+            places[owner] = place
+    for index in candidates:
+        overlaps = [_overlap(told[index].seen, extent) for extent in extents]
+        if any(each > 0 for each in overlaps):
+            places[index] = overlaps.index(max(overlaps))
+    return owners, places
+
+
+def _when_quiet(told: Told, view: View, tick: Tick) -> Told:
+    """Nothing new for two hours: all released, expired, first told quiet, or a reminder due."""
+    if view.released == view.total > 0:
+        return _close(told, tick, "released")
+    expiry = bucket_start(view.last_seen) + timedelta(minutes=RULE.expire_minutes)
+    if _expires(view) and tick.watermark >= expiry:
+        return _close(told, tick, "expired")
+    if told.state != "quiet":
+        return _alert(told, tick, "quiet", "quiet")
+    if tick.minute >= _reminder_due(told):
+        return _alert(told, tick, "reminder", "quiet")
+    return told
+
+
+def _has_grown(told: Told, view: View, tick: Tick) -> bool:
+    """Twice what was last told, half an hour later; tenfold at once."""
+    ratio = max(view.total / max(told.told_total, 1), view.micro / told.told_micro if told.told_micro > 0 else 0)
+    waited = tick.minute - told.alerts[-1].at >= timedelta(minutes=RULE.grown_minutes)
+    return ratio >= RULE.grown_at_once_factor or (waited and ratio >= RULE.grown_factor)
+
+
+def _reminder_due(told: Told) -> datetime:
+    last = next(alert for alert in reversed(told.alerts) if alert.reason != "grown")
+    minutes = RULE.reminder_again_minutes if last.reason == "reminder" else RULE.reminder_minutes
+    return last.at + timedelta(minutes=minutes)
+
+
+def _expires(view: View) -> bool:
+    """Nothing can release what nothing releases, or what no record names."""
+    return not view.releasable or view.resources == 0
+
+
+def _running(told: Told) -> State:
+    return "grown" if any(alert.reason == "grown" for alert in told.alerts) else "open"
+
+
+def _overlap(left: tuple[int, int], right: tuple[int, int]) -> int:
+    return min(left[1], right[1]) - max(left[0], right[0]) + 1
+
+
+def _close(told: Told, tick: Tick, reason: str) -> Told:
+    """End it; "closed" is said at most once."""
+    if any(alert.reason == "closed" for alert in told.alerts):
+        return replace(told, state="closed", closed_reason=reason)
+    return replace(_alert(told, tick, "closed", "closed"), closed_reason=reason)
+
+
+def _alert(told: Told, tick: Tick, reason: AlertReason, state: State) -> Told:
+    alerts = (*told.alerts, Alert(tick.minute, reason))
+    return replace(told, sequence=told.sequence + 1, state=state, alerts=alerts)

@@ -1,0 +1,265 @@
+"""What counts as usage?
+
+Each usage kind is one file, `kinds/<kind>/kind.json`, with its sample records beside it; this room loads, checks and
+compiles them. Adding a service touches one folder. The structs below are the file's format (`schemas/kind.schema.json`
+is made from them); `usage-anomaly catalog check` proves what a format cannot say.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path as File
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+from msgspec import Meta
+
+from usage_anomaly.errors import CatalogError
+from usage_anomaly.paths import Path, compile_path
+
+Direction = Literal["use", "release", "attempt"]
+PriceRule = Literal["ec2", "ebs", "rds", "nat_gateway", "elastic_ip", "none"]
+Attribute = Literal[
+    "image_id", "key_name", "market", "platform", "tenancy", "launcher_id", "function_name", "engine", "multi_az"
+]
+Measure = Literal["gib", "iops", "throughput"]
+# A JSON Schema made by msgspec says nothing of a dict's keys; decoding checks them all the same.
+AttributeKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Attribute))}})
+MeasureKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Measure))}})
+Text = Annotated[str, Meta(min_length=1, max_length=1_000)]
+Units = Annotated[int, Meta(ge=1, le=1_000_000)]
+Paths = tuple[Text, ...]
+
+ATTEMPTS = ".attempts"
+BUNDLED = File(__file__).with_name("kinds")
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Quantity per 10 minutes above which an account of a type is unusual, and why that figure."""
+
+    production: Units
+    staging: Units
+    development: Units
+    reason: Text
+
+    def of(self, account_type: str) -> int:
+        """The limit of an account type; sandbox and testing are development's, unknown types staging's."""
+        if account_type == "production":
+            return self.production
+        if account_type in ("development", "sandbox", "testing"):
+            return self.development
+        return self.staging
+
+
+class Where(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A condition on one value. `missing` says whether it holds where the record has no such value."""
+
+    path: Text
+    values: tuple[Text, ...] = msgspec.field(name="in", default=())  # empty: any value will do
+    missing: bool = False
+
+
+class Per(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What each item counts once for: a volume of a launch once for each instance launched."""
+
+    items: Annotated[Paths, Meta(min_length=1)]
+    requested: Paths = ()
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How one set of API calls of a kind's source is read. Paths in a list are alternatives: the first value stands.
+
+    Without `items` the call is one unit. With them each item that `where` lets pass is one; a successful call that
+    has none launched nothing. If `answered` and responseElements is missing or cut, the quantity is the largest of the
+    items left, the items named in the request and the count it asked for, and at least 1, marked truncated.
+    """
+
+    names: Annotated[tuple[Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9]*$")], ...], Meta(min_length=1)]
+    direction: Literal["use", "release"]
+    items: Paths = ()
+    requested_items: Paths = ()
+    requested: Paths = ()
+    answered: bool = True
+    per: Per | None = None
+    where: Where | None = None
+    dry_run: Where | None = None
+    attempts: bool = True  # False: a refused call is another kind's attempt (RunInstances and its volumes)
+    group: Paths = ()
+    resource_ids: Paths = ()
+    lower_ids: bool = False
+    attributes: Annotated[dict[Attribute, Paths], AttributeKeys] = {}
+    measures: Annotated[dict[Measure, Paths], MeasureKeys] = {}
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to look at first: a field of the records, a time span, a question."""
+
+    field: Text
+    span: Text
+    question: Text
+
+
+class Contain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A step that stops it. `command` is a format string with SLOTS; a step whose slot has no value is left out."""
+
+    text: Text
+    command: Text
+
+
+class Prevent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The policy, quota or budget that would have prevented it."""
+
+    text: Text
+    policy: dict[str, Any] | None = None
+
+
+class Guidance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person does about an anomaly of this kind."""
+
+    check: Annotated[tuple[Check, ...], Meta(min_length=2, max_length=4)]
+    contain: Annotated[tuple[Contain, ...], Meta(min_length=1, max_length=5)]
+    prevent: Annotated[tuple[Prevent, ...], Meta(min_length=1, max_length=3)]
+    attack: Annotated[tuple[Annotated[str, Meta(pattern=r"^T\d{4}(\.\d{3})?$")], ...], Meta(min_length=1)]
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why calls of the same service that look alike do not count, or what a reader of the figures has to know."""
+
+    names: tuple[Text, ...] = ()
+    reason: Text
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One usage kind: which calls consume it, how much, at which price and limits, and what to do about it."""
+
+    kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*\.[a-z][a-z0-9]*$", max_length=60)]  # ec2.instances
+    title: Text  # EC2 instances
+    one: Text  # instance (singular, as said to people; may use the group: "47 p3.16xlarge")
+    many: Text  # instances; the unit of its usage events
+    source: Annotated[str, Meta(pattern=r"^[a-z0-9.-]+\.amazonaws\.com$")]  # ec2.amazonaws.com
+    keep: Literal["events", "tally"]  # tally: busy kinds, summed per bucket in replay
+    releasable: bool  # False: nothing ever releases it (invocations)
+    price: PriceRule
+    calls: Annotated[tuple[Call, ...], Meta(min_length=1)]
+    limits: Limits
+    attempt_limits: Limits
+    guidance: Guidance
+    notes: tuple[Note, ...] = ()
+
+
+SLOTS = ("region", "ids", "account_id", "user", "role", "access_key_id", "function_name")
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """A compiled Where."""
+
+    path: Path
+    values: frozenset[str]
+    missing: bool
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of one kind, its paths compiled."""
+
+    kind: Kind
+    call: Call
+    items: tuple[Path, ...]
+    requested_items: tuple[Path, ...]
+    requested: tuple[Path, ...]
+    per_items: tuple[Path, ...]
+    per_requested: tuple[Path, ...]
+    where: Condition | None
+    dry_run: Condition | None
+    group: tuple[Path, ...]
+    resource_ids: tuple[Path, ...]
+    attributes: dict[Attribute, tuple[Path, ...]]
+    measures: dict[Measure, tuple[Path, ...]]
+
+
+class Catalog(msgspec.Struct, frozen=True, kw_only=True):
+    """All kinds. `wanted` answers with one look-up which readings a record's (eventSource, eventName) has."""
+
+    kinds: dict[str, Kind]
+    version: str
+    wanted: dict[tuple[str, str], tuple[Reading, ...]]
+
+    def kind_of(self, name: str) -> Kind:
+        """The kind of a name, also of its attempts ("ec2.instances.attempts"). Raises KeyError for others."""
+        return self.kinds[name.removesuffix(ATTEMPTS)]
+
+    def limit(self, kind_name: str, account_type: str) -> int:
+        """Quantity per 10 minutes above which an account of this type is unusual."""
+        kind = self.kind_of(kind_name)
+        limits = kind.attempt_limits if kind_name.endswith(ATTEMPTS) else kind.limits
+        return limits.of(account_type)
+
+
+def load(folder: File = BUNDLED) -> Catalog:
+    """Load every `<kind>/kind.json` of a folder. Takes milliseconds: the caller keeps it. Raises CatalogError."""
+    files = sorted(folder.glob("*/kind.json"))
+    if not files:
+        raise CatalogError(f"{folder}: no kind in it; each is a folder <kind> with a kind.json")
+    kinds: dict[str, Kind] = {}
+    digest = hashlib.blake2b(digest_size=6)
+    for file in files:
+        content = file.read_bytes()
+        kind = read_kind(content, file)
+        kinds[kind.kind] = kind
+        digest.update(kind.kind.encode() + b"\0" + content + b"\0")
+    return Catalog(kinds=kinds, version=digest.hexdigest(), wanted=_wanted(kinds))
+
+
+def read_kind(content: bytes, file: File) -> Kind:
+    """Read one file strictly. Raises CatalogError that names the file and the remedy."""
+    try:
+        kind = msgspec.json.decode(content, type=Kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CatalogError(f"{file}: {error}; see schemas/kind.schema.json") from error
+    if kind.kind != file.parent.name:
+        raise CatalogError(f"{file}: calls itself {kind.kind!r}; rename the folder or the kind so that both agree")
+    try:
+        for call in kind.calls:
+            _compile(kind, call)
+    except CatalogError as error:
+        raise CatalogError(f"{file}: {error}") from error
+    return kind
+
+
+def _wanted(kinds: dict[str, Kind]) -> dict[tuple[str, str], tuple[Reading, ...]]:
+    wanted: dict[tuple[str, str], tuple[Reading, ...]] = {}
+    for kind in kinds.values():
+        for call in kind.calls:
+            reading = _compile(kind, call)
+            for name in call.names:
+                key = (kind.source, name)
+                wanted[key] = (*wanted.get(key, ()), reading)
+    return wanted
+
+
+def _compile(kind: Kind, call: Call) -> Reading:
+    per = call.per
+    return Reading(
+        kind=kind,
+        call=call,
+        items=_paths(call.items),
+        requested_items=_paths(call.requested_items),
+        requested=_paths(call.requested),
+        per_items=_paths(per.items if per else ()),
+        per_requested=_paths(per.requested if per else ()),
+        where=_condition(call.where),
+        dry_run=_condition(call.dry_run),
+        group=_paths(call.group),
+        resource_ids=_paths(call.resource_ids),
+        attributes={name: _paths(texts) for name, texts in call.attributes.items()},
+        measures={name: _paths(texts) for name, texts in call.measures.items()},
+    )
+
+
+def _paths(texts: Paths) -> tuple[Path, ...]:
+    return tuple(compile_path(text) for text in texts)
+
+
+def _condition(where: Where | None) -> Condition | None:
+    if where is None:
+        return None
+    return Condition(path=compile_path(where.path), values=frozenset(where.values), missing=where.missing)

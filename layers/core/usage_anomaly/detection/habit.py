@@ -1,0 +1,55 @@
+"""Is this what the account does at this hour anyway?
+
+A window is a habit when enough earlier days saw at least two thirds of its amount in a window of equal length that ended
+within an hour of the same time of day: half of the covered days of its type (working day, weekend; at least two) in 14
+days, or three of the last seven days, or the same weekday in two of five weeks. Days before the account's first record
+do not count either way, nor does anything from the running anomaly itself: an incident never becomes its own habit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from usage_anomaly.detection.limits import FIGURES
+from usage_anomaly.series import BUCKETS_PER_DAY, bucket_start
+
+RULE = FIGURES.habit
+
+Measure = Callable[[int, int], int]
+
+
+def habit(measure: Measure, end: int, length: int, amount: int, coverage: int, running_since: int | None) -> str | None:
+    """Why the window of `length` buckets that ends with bucket `end` is a habit, or None.
+
+    `measure(low, high)` sums the judged quantity over buckets; `coverage` is the first bucket with any record of the
+    account; `running_since` is the start of the anomaly that is open at `end`.
+    """
+    floor = amount * RULE.share
+    newest = min(end - length, end if running_since is None else running_since - 1)
+
+    def seen(day: int) -> bool | None:
+        middle = end - day * BUCKETS_PER_DAY
+        if middle - length + 1 < coverage or middle > newest:
+            return None
+        last = min(middle + RULE.shift_buckets, newest)
+        return any(measure(each - length + 1, each) >= floor for each in range(middle - RULE.shift_buckets, last + 1))
+
+    weekend = _is_weekend(end)
+    days = {day: seen(day) for day in range(1, RULE.days + 1)}
+    alike = [
+        saw for day, saw in days.items() if saw is not None and _is_weekend(end - day * BUCKETS_PER_DAY) == weekend
+    ]
+    hits = alike.count(True)
+    if hits >= RULE.same_type_hits and 2 * hits >= len(alike):
+        return f"{hits} of {len(alike)} {'weekend' if weekend else 'working'} days before saw two thirds of it at this hour"
+    week = [day for day in range(1, RULE.week_days + 1) if days[day]]
+    if len(week) >= RULE.week_hits:
+        return f"{len(week)} of the last {RULE.week_days} days saw two thirds of it at this hour"
+    weeks = [week for week in range(1, RULE.weeks + 1) if seen(7 * week)]
+    if len(weeks) >= RULE.weekday_hits:
+        return f"the same weekday saw two thirds of it in {len(weeks)} of the last {RULE.weeks} weeks"
+    return None
+
+
+def _is_weekend(bucket: int) -> bool:
+    return bucket_start(bucket).weekday() >= 5  # Saturday, Sunday; UTC

@@ -1,0 +1,86 @@
+"""Which figures make a window unusual, whatever the kind?
+
+They live in `limits.json` with their reasons; a kind's own limit per 10 minutes stands in its catalog file.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import msgspec
+
+
+class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A window length in buckets of 5 minutes, and how many times the 10-minute limit may be used within it."""
+
+    buckets: int
+    factor: int
+    reason: str
+
+    @property
+    def minutes(self) -> int:
+        return self.buckets * 5
+
+
+class BurnRate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """USD per hour at list price that may be added within an hour, net of releases, by account type."""
+
+    production: float
+    staging: float
+    development: float
+    reason: str
+
+
+class OrganizationFactor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    factor: int
+    reason: str
+
+
+class HabitRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When the same hour of other days excuses a window; see `habit.py`."""
+
+    share: float
+    shift_buckets: int
+    days: int
+    week_days: int
+    week_hits: int
+    weeks: int
+    weekday_hits: int
+    same_type_hits: int
+    reason: str
+
+
+class LifeCycle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Times and factors of an anomaly's life; see `anomalies/life_cycle.py`."""
+
+    join_buckets: int
+    quiet_minutes: int
+    grown_factor: int
+    grown_minutes: int
+    grown_at_once_factor: int
+    reminder_minutes: int
+    reminder_again_minutes: int
+    expire_minutes: int
+    watermark_minutes: int
+    reason: str
+
+
+class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of `limits.json`."""
+
+    windows: tuple[Window, ...]
+    burn_rate_usd_per_hour: BurnRate
+    organization_factor: OrganizationFactor
+    habit: HabitRule
+    life_cycle: LifeCycle
+
+
+def load() -> Figures:
+    """The figures that ship with the package.
+
+    Raises msgspec.ValidationError if the file and this module disagree, which the tests rule out.
+    """
+    return msgspec.json.decode((files(__package__) / "limits.json").read_bytes(), type=Figures)
+
+
+FIGURES = load()

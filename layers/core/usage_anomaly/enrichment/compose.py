@@ -1,0 +1,146 @@
+"""What is the whole anomaly, with everything a reader needs to act?
+
+Puts the extent, what was told of it and each enrichment together. Pure: the history is asked through two callables, so that
+replay answers from memory and a deployment from OpenSearch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from usage_anomaly.anomalies import Anomaly, Query, State
+from usage_anomaly.anomalies.extents import Extent
+from usage_anomaly.anomalies.life_cycle import Told, View, mint
+from usage_anomaly.catalog import Kind
+from usage_anomaly.enrichment import cost, evidence, guidance, severity
+from usage_anomaly.enrichment.accounts import Account, account_name, account_type
+from usage_anomaly.series import bucket_start
+from usage_anomaly.usage import UsageEvent
+
+ORGANIZATION = "organization"
+REGIONS_SHOWN = 40
+IDS_KEPT = 1_000
+UNKNOWN_GROUP = "unknown"
+
+
+class Material(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one extent before anything is said about it.
+
+    `kind_name` is the series' name ("ec2.instances.attempts" for refused calls); `uses` its events in order; `released`
+    the time each of their resources was seen released; `expected` the usual use of such a span, None without history;
+    `state` what a recorded extent is in; `now` the last minute of delivery time read.
+    """
+
+    kind: Kind
+    kind_name: str
+    account_id: str
+    account: Account | None
+    extent: Extent
+    told: Told | None
+    view: View
+    state: State
+    uses: Sequence[UsageEvent]
+    released: Mapping[str, datetime]
+    expected: float | None
+    covered_from: datetime | None
+    median_rate_used: bool
+    ready: Mapping[str, str]
+    now: datetime
+    prices_date: str
+
+
+def compose(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) -> Anomaly:
+    """The anomaly in the shape that is printed, stored and given to the workflow."""
+    uses = material.uses
+    found = evidence.find(_context(material, ask))
+    estimated = cost.estimate(uses, material.released, material.now, material.prices_date, material.median_rate_used)
+    attempts = material.kind_name.endswith(".attempts")
+    level, reasons = severity.assess(
+        severity.Facts(
+            findings=material.extent.findings,
+            usd_per_hour=estimated.usd_per_hour,
+            total=material.view.total,
+            released=material.view.released,
+            attempts_only=attempts,
+            account_type=account_type(material.account),
+            signals=found.signals,
+        )
+    )
+    advice = guidance.facts(uses, material.released, material.account_id, found.actors, found.automation) if uses else None
+    told = material.told
+    ids = tuple(dict.fromkeys(each for event in uses for each in event.resource_ids))
+    unit = f"refused {material.kind.many} calls" if attempts else material.kind.many
+    return Anomaly(
+        id=told.id if told else mint(material.kind_name, material.account_id, material.extent.start, ()),
+        kind=material.kind_name,
+        account_id=material.account_id,
+        account_name=_name(material),
+        regions=_ranked((event.region, event.quantity) for event in uses),
+        accounts=_ranked((event.account_id, event.quantity) for event in uses) if _organization(material) else {},
+        start=bucket_start(material.extent.start),
+        last_seen=bucket_start(material.extent.last_seen),
+        state=told.state if told else material.state,
+        sequence=told.sequence if told else 0,
+        total=material.view.total,
+        released=material.view.released,
+        expected=material.expected,
+        unit=unit,
+        findings=material.extent.findings,
+        ready=dict(material.ready),
+        detected_at=told.alerts[0].at if told else None,
+        alerts=told.alerts if told else (),
+        cost=estimated,
+        severity=level,
+        severity_reasons=reasons,
+        actors=found.actors,
+        automation=found.automation,
+        evidence=found.statements,
+        guidance=guidance.advise(material.kind, advice) if advice else (),
+        resource_ids=ids[:IDS_KEPT],
+        resource_count=len(ids),
+        truncated=any(event.truncated for event in uses),
+        suppressed=False,
+        groups=_ranked((event.group or UNKNOWN_GROUP, event.quantity) for event in uses),
+        joined_to=told.joined_to if told else None,
+        closed_reason=told.closed_reason if told else None,
+        notes=() if attempts else cost.gaps(uses, material.kind.many),
+    )
+
+
+def _context(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) -> evidence.EvidenceContext:
+    account = None if _organization(material) else material.account_id
+    start = material.uses[0].event_time if material.uses else bucket_start(material.extent.start)
+    past = Query(kind=material.kind_name, account_id=account, end=start)
+    span = Query(account_id=account, start=start - evidence.BEFORE, end=material.now)
+    return evidence.EvidenceContext(
+        kind=material.kind_name,
+        account=material.account_id,
+        start=start,
+        last_seen=bucket_start(material.extent.last_seen),
+        uses=material.uses,
+        past=[event for event in ask(past) if event.event_time < start],
+        account_events=[] if _organization(material) else ask(span),
+        others=ask,
+        covered_from=material.covered_from,
+        unit=material.kind.many,
+    )
+
+
+def _organization(material: Material) -> bool:
+    return material.account_id == ORGANIZATION
+
+
+def _name(material: Material) -> str:
+    return ORGANIZATION if _organization(material) else account_name(material.account, material.account_id)
+
+
+def _ranked(parts: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Sums by name, the largest first, then by name."""
+    sums: Counter[str] = Counter()
+    for name, quantity in parts:
+        sums[name] += quantity
+    return dict(sorted(sums.items(), key=lambda item: (-item[1], item[0]))[:REGIONS_SHOWN])

@@ -1,0 +1,154 @@
+"""How bad is it, from 0 to 10, and why?
+
+Points are added up; each is one reason in words with its number. The figures:
+
+| reason | points |
+|---|---|
+| USD per hour at list price, net of releases | 2 x log10(1 + USD/h), at most 5; price unknown: 1.5 |
+| how far above the limit (the highest score of the findings) | 1.5 x log10(actual / limit), at most 2.5 |
+| the actor is new here, or used three times its own busiest hour | 1 |
+| a new address, new regions, new types: each | 0.3 |
+| a long-lived access key did it | 0.8 |
+| refused or dry calls by the same doer in the hour before | 0.4 |
+| accelerators (GPUs) | 0.5 |
+| a production account | 0.5 |
+| the same key, actor or (new) address in other accounts | 1 |
+| identity changes by the same doer (no kind reads them yet) | 1 |
+| an automation that used two thirds of this in an hour before | -1.5 |
+| released so far | -2 x the share released |
+| refused calls only | log10(1 + calls) in place of money; the whole at most 4.9: no spend, at most a medium |
+
+A sum above 8 is compressed (8 + 2 x (1 - e^-((sum - 8) / 2))), so that the worst cases stay apart and none passes 10.
+An automation's name alone takes nothing off: intruders launch through Auto Scaling, and names are the caller's words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from usage_anomaly.detection import Finding
+from usage_anomaly.enrichment.accounts import AccountType
+from usage_anomaly.enrichment.evidence import Signals
+
+LABELS: tuple[tuple[float, str], ...] = ((8.0, "CRITICAL"), (6.0, "HIGH"), (4.0, "MEDIUM"), (0.0, "LOW"))
+ATTEMPTS_CEILING = 4.9
+_UNKNOWN_PRICE = 1.5
+_KNEE = 8.0
+_BEYOND = 3.0  # times its own busiest hour
+_HIGHEST_SCORE = 0.999  # a limit of 0 would be infinitely exceeded
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is weighed. `usd_per_hour` is net of releases, None when unknown; `released` and `total` count units."""
+
+    findings: Sequence[Finding]
+    usd_per_hour: float | None
+    total: int
+    released: int
+    attempts_only: bool
+    account_type: AccountType
+    signals: Signals
+
+
+class Reason(msgspec.Struct, frozen=True):
+    points: float
+    text: str
+
+
+def assess(facts: Facts) -> tuple[float, tuple[str, ...]]:
+    """Severity with one decimal, and its reasons with their points, the weightiest first."""
+    reasons = [reason for reason in _reasons(facts) if abs(reason.points) >= 0.05]
+    total = _compress(sum(reason.points for reason in reasons))
+    ceiling = ATTEMPTS_CEILING if facts.attempts_only else 10.0
+    texts = [f"{reason.text} ({reason.points:+.1f})" for reason in sorted(reasons, key=lambda each: -abs(each.points))]
+    if total > ceiling:
+        texts.append(f"refused calls only: at most {ceiling}")
+    return round(max(0.0, min(ceiling, total)), 1), tuple(texts)
+
+
+def label(severity: float) -> str:
+    """LOW, MEDIUM from 4, HIGH from 6, CRITICAL from 8."""
+    return next((name for least, name in LABELS if severity >= least), LABELS[-1][1])
+
+
+def _compress(points: float) -> float:
+    return points if points <= _KNEE else _KNEE + 2 * (1 - math.exp(-(points - _KNEE) / 2))
+
+
+def _reasons(facts: Facts) -> list[Reason]:
+    return [
+        _amount(facts),
+        *_excess(facts),
+        *_doer(facts.signals),
+        *_novelty(facts.signals),
+        *_relief(facts),
+        *_place(facts),
+    ]
+
+
+def _amount(facts: Facts) -> Reason:
+    if facts.attempts_only:
+        return Reason(math.log10(1 + facts.total), f"{facts.total:,} refused calls, no spend")
+    rate = facts.usd_per_hour
+    if rate is None:
+        return Reason(_UNKNOWN_PRICE, "price unknown")
+    said = f"{rate:,.0f}" if rate >= 10 else f"{rate:,.2f}"
+    return Reason(min(5.0, 2 * math.log10(1 + max(0.0, rate))), f"{said} USD/h at list price")
+
+
+def _excess(facts: Facts) -> list[Reason]:
+    scores = [finding.score for finding in facts.findings]
+    if not scores:
+        return []
+    times = 1 / (1 - min(_HIGHEST_SCORE, max(0.0, *scores, 0.0)))
+    return [Reason(min(2.5, 1.5 * math.log10(times)), f"{times:,.1f} times the limit")]
+
+
+def _doer(signals: Signals) -> list[Reason]:
+    reasons = []
+    if signals.new_actor:
+        reasons.append(Reason(1.0, f"actor new here in {_days(signals)}"))
+    elif signals.times_own_past is not None and signals.times_own_past >= _BEYOND:
+        reasons.append(Reason(1.0, f"{signals.times_own_past:,.0f} times the actor's own busiest hour"))
+    if signals.long_lived_key:
+        reasons.append(Reason(0.8, "a long-lived access key"))
+    attempts = signals.refused_before + signals.dry_before
+    if attempts:
+        reasons.append(Reason(0.4, f"{attempts:,} refused or dry calls in the hour before"))
+    if signals.other_accounts:
+        reasons.append(Reason(1.0, f"same doer in {signals.other_accounts:,} other account(s)"))
+    if signals.identity_changes:
+        reasons.append(Reason(1.0, f"{signals.identity_changes:,} identity changes by the same doer"))
+    return reasons
+
+
+def _novelty(signals: Signals) -> list[Reason]:
+    reasons = [Reason(0.3, f"address new here in {_days(signals)}")] if signals.new_address else []
+    for values, what in ((signals.new_regions, "region"), (signals.new_groups, "type")):
+        if values:
+            reasons.append(Reason(0.3, f"{len(values)} {what}{'s' if len(values) > 1 else ''} new here"))
+    return reasons
+
+
+def _relief(facts: Facts) -> list[Reason]:
+    reasons = []
+    if facts.signals.automation is not None and facts.signals.automation_usual:
+        reasons.append(Reason(-1.5, f"usual for {facts.signals.automation} here"))
+    if facts.released and facts.total:
+        share = min(1.0, facts.released / facts.total)
+        reasons.append(Reason(-2.0 * share, f"{share:.0%} released"))
+    return reasons
+
+
+def _place(facts: Facts) -> list[Reason]:
+    reasons = [Reason(0.5, f"{facts.signals.gpus:,.0f} GPUs")] if facts.signals.gpus else []
+    if facts.account_type == "production":
+        reasons.append(Reason(0.5, "production account"))
+    return reasons
+
+
+def _days(signals: Signals) -> str:
+    return f"{signals.days_read:,.0f} days read" if signals.days_read >= 1 else "what was read"

@@ -1,0 +1,200 @@
+"""How is a piece of evidence said?
+
+Sentences for `evidence`, short and with numbers. Values from records are clipped here and made inert where they are shown
+(`alerts.plain`): a statement may hold any character that a record held.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby
+
+from usage_anomaly.anomalies import Actor
+from usage_anomaly.usage import UsageEvent
+
+_LONGEST = 64
+_ENOUGH_DAYS = 14  # a shorter past is said as what was read, not as the account's habit
+_SERVICE = re.compile(r"AWS Internal|.*\.amazonaws\.com(?:\.cn)?", re.DOTALL)
+
+
+def clip(text: str, limit: int = _LONGEST) -> str:
+    """At most `limit` characters, an ellipsis where something was cut."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def is_service(address: str) -> bool:
+    """Whether a source address is an AWS service's name: shared by everybody, it tells nobody apart."""
+    return _SERVICE.fullmatch(address[:300]) is not None
+
+
+def commonest(values: Iterable[str | None]) -> str | None:
+    counts = Counter(value for value in values if value)
+    return min(counts, key=lambda value: (-counts[value], value), default=None)
+
+
+def several(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def read_for(days: float) -> str:
+    """The past that was looked at: "in the 28 days before", "in the 5 days read", "in the 7 hours read"."""
+    if days >= _ENOUGH_DAYS:
+        return f"in the {int(days)} days before"
+    if days >= 1:
+        return f"in the {several(int(days), 'day', 'days')} read"
+    return f"in the {several(max(1, round(days * 24)), 'hour', 'hours')} read"
+
+
+def identity(arn: str) -> str:
+    """An ARN as said to people: "IAM user ci-legacy", "role deploy", "root user", else the text itself."""
+    parts = arn.split(":", 5)
+    if len(parts) < 6 or parts[0] != "arn":
+        return clip(arn)
+    kind, _, rest = parts[5].partition("/")
+    if kind == "root":
+        return "root user"
+    if kind == "assumed-role":
+        return "role " + clip(rest.split("/", 1)[0])
+    named = {"user": "IAM user ", "role": "role ", "federated-user": "federated user "}
+    return named.get(kind, kind + " ") + clip(rest.rsplit("/", 1)[-1]) if rest else clip(arn)
+
+
+def agent(user_agent: str) -> str:
+    """The first product a user agent names: "aws-cli" of "[aws-cli/2.13 Python/3.11 ...]"."""
+    words = user_agent.strip("[] ").split(None, 1)
+    return clip(words[0].split("/", 1)[0] if words else "", 40)
+
+
+def calls(uses: Sequence[UsageEvent]) -> str:
+    """ "19 calls", counting a record once however many groups it launched."""
+    return several(len({event.event_id for event in uses}), "call", "calls")
+
+
+def refusals(attempts: Sequence[UsageEvent]) -> str:
+    """ "300 refused and 12 dry RunInstances (VcpuLimitExceeded 300)"."""
+    names = _ranked(Counter(event.event_name for event in attempts), 3)
+    dry = sum(1 for event in attempts if event.dry_run)
+    refused = len(attempts) - dry
+    numbers = " and ".join(f"{count:,} {word}" for count, word in ((refused, "refused"), (dry, "dry")) if count)
+    text = f"{numbers or '0'} {', '.join(name for name, _ in names) or 'calls'}"
+    codes = Counter(event.error_code for event in attempts if event.error_code and not event.dry_run)
+    return text + (f" ({', '.join(f'{clip(code)} {count:,}' for code, count in _ranked(codes, 3))})" if codes else "")
+
+
+def size(uses: Sequence[UsageEvent]) -> str:
+    """What stands behind the quantity where the records tell: "376 GPUs, 3,008 vCPUs", "43 TiB"."""
+    gpus, vcpus, gib = (sum(value or 0.0 for value in values) for values in _measures(uses))
+    parts = [f"{gpus:,.0f} GPUs"] if gpus else []
+    if vcpus:
+        parts.append(f"{vcpus:,.4g} vCPUs" if vcpus < 1_000 else f"{vcpus:,.0f} vCPUs")
+    elif gib:
+        parts.append(f"{gib / 1024:,.0f} TiB" if gib >= 10_240 else f"{gib:,.0f} GiB")
+    return ", ".join(parts)
+
+
+def _measures(uses: Sequence[UsageEvent]) -> tuple[list[float | None], list[float | None], list[float | None]]:
+    return [event.gpus for event in uses], [event.vcpus for event in uses], [event.gib for event in uses]
+
+
+def share(actor: Actor, found: Sequence[UsageEvent], total: int) -> str:
+    """Who, by which key, how much of it, from where, with what."""
+    quantity = round(actor.share * total)
+    key = f", long-lived key {clip(actor.access_key_id)}" if actor.long_lived_key and actor.access_key_id else ""
+    text = f"{identity(actor.arn)}{key}: {quantity:,} of {total:,} ({actor.share:.0%}), {calls(found)}"
+    origin = [clip(actor.source_address)] if actor.source_address else []
+    if actor.user_agent and actor.user_agent != actor.source_address:
+        origin.append(agent(actor.user_agent))
+    return f"{text}, from {' and '.join(origin)}" if origin else text
+
+
+def actor_before(actor: Actor, before: Sequence[UsageEvent], unit: str, days: float) -> str:
+    """Whether the actor did such a thing before."""
+    who = identity(actor.arn)
+    if not before:
+        return f"{who} is new here: none by it {read_for(days)}"
+    quantity = sum(event.quantity for event in before)
+    return f"{who} used {quantity:,} {unit} by {calls(before)} {read_for(days)}"
+
+
+def address_before(address: str, before: Sequence[UsageEvent], days: float) -> str:
+    if not before:
+        return f"{clip(address)} is new here: no such call from it {read_for(days)}"
+    return f"{clip(address)} made {several(len(before), 'such call', 'such calls')} {read_for(days)}"
+
+
+def made_by(name: str, field: str, basis: str, quantity: int, total: int) -> str:
+    """The automation with the field it rests on and what that field is worth."""
+    said = {
+        "invoked_by": "invokedBy",
+        "user_agent": "the user agent",
+        "role": "the role",
+        "session": "the session name",
+    }
+    return f"{name} made {quantity:,} of {total:,}, by {said[field]} ({basis})"
+
+
+def no_automation(ranked: Sequence[tuple[str, int]], total: int) -> str:
+    if not ranked:
+        return "no automation and no console in invokedBy, user agent, role or session name"
+    parts = ", ".join(f"{name} {quantity:,}" for name, quantity in ranked[:3])
+    return f"no one automation made more than half of {total:,}: {parts}"
+
+
+def regions_before(new: Sequence[str], used: Mapping[str, int], known: Collection[str], days: float) -> str:
+    """Which of the regions never had this kind: "none of 3 regions used"."""
+    if not new:
+        return f"{'all' if len(used) > 1 else 'the'} {_region_word(len(used))} used {read_for(days)} too"
+    usual = ", ".join(clip(region) for region in sorted(known)[:3]) or "none"
+    if len(new) == len(used):
+        return f"{'none' if len(used) > 1 else 'not'} used {read_for(days)}; regions used then: {usual}"
+    return f"{', '.join(clip(region) for region in new[:5])} not used {read_for(days)}"
+
+
+def _region_word(number: int) -> str:
+    return "region was" if number == 1 else "regions were"
+
+
+def before(found: Sequence[UsageEvent], names: Sequence[str]) -> str:
+    """The refused and dry calls by minute: "09:51 6 dry RunInstances; 09:58 4 refused RunInstances (VcpuLimitExceeded)"."""
+    if not found:
+        return f"no refused or dry call by the same {' or '.join(names)} in the hour before"
+    runs = groupby(found, key=lambda event: (event.dry_run, event.event_name, event.error_code or ""))
+    parts = []
+    for (dry, name, code), events in runs:
+        group = list(events)
+        reason = f" ({clip(code)})" if code and not dry else ""
+        parts.append(f"{group[0].event_time:%H:%M} {len(group):,} {'dry' if dry else 'refused'} {clip(name)}{reason}")
+    more = f"; and {len(parts) - 4:,} more" if len(parts) > 4 else ""
+    return "; ".join(parts[:4]) + more + f", by the same {names[0]}"
+
+
+def through(found: Sequence[UsageEvent], name: str) -> str:
+    """What the same doer got through with while others of its calls were refused."""
+    if not found:
+        return f"nothing of the same {name} got through in that time"
+    kinds: Counter[str] = Counter()
+    for event in found:
+        kinds[event.kind] += event.quantity
+    parts = ", ".join(f"{clip(kind)} {count:,}" for kind, count in _ranked(kinds, 3))
+    return f"got through in that time, by the same {name}: {parts}"
+
+
+def elsewhere(name: str, found: Sequence[UsageEvent]) -> str:
+    if not found:
+        return f"same {name} in other accounts: none found"
+    accounts = sorted({event.account_id for event in found})
+    shown = ", ".join(clip(account, 12) for account in accounts[:3]) + (", ..." if len(accounts) > 3 else "")
+    return f"same {name} in {several(len(accounts), 'other account', 'other accounts')} ({shown}): {calls(found)}"
+
+
+def released(gone: int, total: int) -> str:
+    if gone == 0:
+        return "no release seen"
+    left = max(0, total - gone)
+    return f"{gone:,} of {total:,} released; {left:,} not seen released" if left else f"all {total:,} released"
+
+
+def _ranked(counts: Counter[str], top: int) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]

@@ -1,0 +1,104 @@
+"""Where does each JSON value of a text begin and end, also where the text is broken?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+BROKEN = "broken JSON"
+TOO_DEEP = "JSON nested too deeply"
+# A record has at most 256 KB; a search for the next one after a break looks no further than this for its end.
+WINDOW = 1 << 20
+MOST_ATTEMPTS = 10_000
+
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+_TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
+_SPACE = re.compile(rb"[ \t\r\n]*")
+_NEXT_ELEMENT = re.compile(rb'[,\[][ \t\r\n]*(?=\{[ \t\r\n]*")')
+# A line that begins a value, or an object right after another one.
+_NEXT_DOCUMENT = re.compile(rb"\n(?=[\[{])|\}[ \t\r\n]*(?=\{)")
+
+
+class _Probe(msgspec.Struct):
+    eventName: str  # noqa: N815 - CloudTrail's name
+    eventSource: msgspec.Raw  # noqa: N815 - CloudTrail's name
+
+
+_PROBE = msgspec.json.Decoder(_Probe)
+
+
+class BrokenJson(ValueError):
+    """No complete JSON value begins here; the text is the reason."""
+
+
+def skip_space(text: bytes, position: int) -> int:
+    """The first position at or after this one that is no blank."""
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
+
+
+def value_end(view: memoryview) -> int:
+    """Where the JSON value at the beginning of this view ends (blanks after it included). Raises BrokenJson."""
+    try:
+        _RAW.decode(view)
+    except msgspec.DecodeError as error:
+        # The one way to learn where a value ends without decoding it; `tests/envelopes` pins the message.
+        trailing = _TRAILING.search(str(error))
+        if trailing is None:
+            raise BrokenJson(BROKEN) from None
+        return int(trailing[1]) - 1
+    except RecursionError:
+        raise BrokenJson(TOO_DEEP) from None
+    return len(view)
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """One element of a broken list: its place, and either where it ends or why it does not."""
+
+    start: int
+    end: int
+    broken: str | None = None
+
+
+def elements(text: bytes, start: int) -> Iterator[Piece]:
+    """The elements of the list whose first begins at `start`; after a break the next one that looks like a record.
+
+    Stops at the list's end, or at the text's. One break can hide several records: what lies between is one piece.
+    """
+    view, position, attempts = memoryview(text), skip_space(text, start), MOST_ATTEMPTS
+    while position < len(text) and text[position] != ord("]"):
+        try:
+            end = position + value_end(view[position:])
+            if text[end : end + 1] not in (b",", b"]", b""):  # damage can end a record early, without its errorCode
+                raise BrokenJson(BROKEN)
+            yield Piece(position, end)
+        except BrokenJson as error:
+            end, attempts = _next_record(text, view, position + 1, attempts)
+            yield Piece(position, end, str(error))
+            position = end
+            continue
+        position = skip_space(text, end + 1) if text[end : end + 1] == b"," else end
+
+
+def _next_record(text: bytes, view: memoryview, start: int, attempts: int) -> tuple[int, int]:
+    """Where the next record begins (or the text ends), and how many attempts are left."""
+    for found in _NEXT_ELEMENT.finditer(text, start):
+        if attempts == 0:
+            break
+        attempts -= 1
+        begin = found.end()
+        try:
+            end = begin + value_end(view[begin : begin + WINDOW])
+            _PROBE.decode(view[begin:end])
+        except (BrokenJson, msgspec.DecodeError):
+            continue
+        return begin, attempts
+    return len(text), attempts
+
+
+def next_document(text: bytes, start: int) -> int:
+    """Where the next document may begin after a broken one; the text's end if nowhere."""
+    found = _NEXT_DOCUMENT.search(text, start)
+    return found.end() if found else len(text)

@@ -1,0 +1,263 @@
+"""Where are the records in this payload?"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from usage_anomaly.envelopes import documents
+from usage_anomaly.envelopes.documents import BrokenJson, skip_space, value_end
+from usage_anomaly.envelopes.record import NULL, Record
+from usage_anomaly.envelopes.tally import Payload, Tally
+from usage_anomaly.envelopes.unpack import unpack, without_lone_surrogates
+
+
+class _Log(msgspec.Struct):
+    records: list[Record] = msgspec.field(name="Records")
+
+
+class _RawLog(msgspec.Struct):
+    records: list[msgspec.Raw] = msgspec.field(name="Records")
+
+
+class _Shape(msgspec.Struct, rename="camel"):
+    """The fields by which envelopes are told apart."""
+
+    event_name: msgspec.Raw = NULL
+    records: msgspec.Raw = msgspec.field(name="Records", default=NULL)
+    detail: msgspec.Raw = NULL
+    awslogs: msgspec.Raw = NULL
+    message_type: msgspec.Raw = NULL
+    log_events: msgspec.Raw = NULL
+    digest_start_time: msgspec.Raw = NULL
+
+
+class _Packed(msgspec.Struct):
+    data: str
+
+
+class _LogEvent(msgspec.Struct):
+    message: str
+
+
+_LOG = msgspec.json.Decoder(_Log)
+_RAW_LOG = msgspec.json.Decoder(_RawLog)
+_SHAPE = msgspec.json.Decoder(_Shape)
+_RECORD = msgspec.json.Decoder(Record)
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_PACKED = msgspec.json.Decoder(_Packed)
+_LOG_EVENT = msgspec.json.Decoder(_LogEvent)
+
+_UNREADABLE = (msgspec.DecodeError, RecursionError)
+_MINUTE = re.compile(r"_(\d{8}T\d{4})Z_[^/]*$")
+# The beginning of a log object, or of a plain list.
+_LIST_BEGINS = re.compile(rb'(\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*)?\[')
+
+
+def delivery_minute(name: str) -> datetime | None:
+    """The minute (UTC) in the name of an S3 log object: `..._20260120T1005Z_xxx.json.gz`."""
+    found = _MINUTE.search(name)
+    if found is None:
+        return None
+    try:
+        return datetime.strptime(found[1], "%Y%m%dT%H%M").replace(tzinfo=UTC)
+    except ValueError:  # the 31st of February
+        return None
+
+
+def read_payload(packed: bytes, name: str, regions: frozenset[str] | None = None) -> Payload:
+    """Read every record of an S3 log object, JSON lines, a list, an EventBridge event or a log subscription's payload.
+
+    Never raises on content: what is no record is rejected with its reason and place (a byte of `packed` for gzip, of
+    the unpacked text for JSON, a log event of a subscription). `regions` are the names that exist; without them the
+    shape of the name decides. A record that has no time is returned too, counted among the oddities.
+    """
+    tally = Tally(regions)
+    text, cut = unpack(packed, tally)
+    if not text.strip():
+        if not cut and not packed.strip():
+            tally.reject("empty")
+    else:
+        _read_text(text, cut, tally)
+    return tally.payload(name, delivery_minute(name))
+
+
+def _read_text(text: bytes, cut: bool, tally: Tally, nested: bool = False) -> None:
+    """Read a text: in one step where all of it is as CloudTrail writes it, else document by document."""
+    try:
+        records = _LOG.decode(text).records
+    except _UNREADABLE:
+        if not _read_lines(text, tally):
+            _read_documents(without_lone_surrogates(text, tally), cut, tally, nested)
+        return
+    tally.add_all(records, lambda: _RAW_LOG.decode(text).records)
+
+
+def _read_lines(text: bytes, tally: Tally) -> bool:
+    """Read JSON lines of bare records in one step; False when a line is anything else."""
+    try:
+        records = _RECORD.decode_lines(text)
+    except _UNREADABLE:
+        return False
+    tally.add_all(records, lambda: _RAW.decode_lines(text))
+    return True
+
+
+def _read_documents(text: bytes, cut: bool, tally: Tally, nested: bool) -> None:
+    view, position = memoryview(text), skip_space(text, 0)
+    while position < len(text):
+        try:
+            end = position + value_end(view[position:])
+            if end < len(text) and text[end] not in b"{[" and not _LIST_BEGINS.match(text, position):
+                raise BrokenJson(documents.BROKEN)  # damage can end a record early, without its errorCode
+        except BrokenJson as error:
+            end = _read_broken(text, position, str(error), cut, tally, nested)
+        else:
+            _read_value(view[position:end], position, tally, nested)
+        position = skip_space(text, end)
+
+
+def _read_broken(text: bytes, start: int, reason: str, cut: bool, tally: Tally, nested: bool) -> int:
+    """Take the whole elements of a broken list, or give the document up; returns where to go on."""
+    begin = _LIST_BEGINS.match(text, start)
+    if begin is None:
+        end = documents.next_document(text, start)
+        if not (cut and end == len(text)):  # the missing end of the gzip is already counted
+            tally.reject(reason, start)
+        return end
+    view, end, broken = memoryview(text), begin.end(), False
+    for piece in documents.elements(text, end):
+        end = piece.end
+        if piece.broken is not None:
+            broken = True
+            if not (cut and end == len(text)):
+                tally.reject(piece.broken, piece.start)
+        elif begin[1]:
+            tally.add(view[piece.start : end], piece.start)
+        else:
+            _read_value(view[piece.start : end], piece.start, tally, nested)
+    if not broken and not cut:  # every element is whole, but not what closes them
+        tally.reject(reason, end)
+    return _after_list(text, end, begin[1] is not None)
+
+
+def _after_list(text: bytes, end: int, in_object: bool) -> int:
+    """Where to go on after the last element of a broken list: past its bracket and, in an object, past that's end."""
+    end = skip_space(text, end)
+    if text[end : end + 1] == b"]":
+        end = skip_space(text, end + 1)
+        if in_object and text[end : end + 1] == b"}":
+            return end + 1
+        return documents.next_document(text, end) if in_object else end
+    return end
+
+
+def _read_value(text: memoryview, offset: int, tally: Tally, nested: bool) -> None:
+    """Read one whole JSON document: an envelope or a bare record, or a list of them."""
+    if text[0] != ord("["):
+        _read_envelope(text, offset, tally, nested)
+        return
+    for place, value in _placed(_LIST.decode(text), text):
+        _read_envelope(value, offset + place, tally, nested)
+
+
+def _placed(elements: list[msgspec.Raw], text: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Each element with its place in the text it was decoded from."""
+    whole, place = bytes(text), 0
+    for element in elements:
+        value = memoryview(element)
+        place = whole.index(value, place)
+        yield place, value
+        place += len(value)
+
+
+def _read_envelope(text: memoryview, offset: int, tally: Tally, nested: bool) -> None:
+    """Read one object: an envelope or a bare record."""
+    try:
+        shape = _SHAPE.decode(text)
+    except msgspec.ValidationError:
+        tally.reject("no JSON object where a record was expected", offset)
+        return
+    if shape.event_name is not NULL:
+        tally.add(text, offset)
+    elif shape.records is not NULL:
+        _read_records(text, offset, tally)
+    elif shape.message_type is not NULL:
+        _read_subscription(shape, offset, tally)
+    elif shape.awslogs is not NULL:
+        _read_packed_subscription(shape.awslogs, offset, tally, nested)
+    elif shape.detail is not NULL:
+        tally.add(memoryview(shape.detail), offset)
+    elif shape.digest_start_time is not NULL:
+        tally.odd("digest of other objects: holds no records")
+    else:
+        tally.reject("unknown shape: no Records, detail, awslogs, logEvents or eventName", offset)
+
+
+def _read_records(text: memoryview, offset: int, tally: Tally) -> None:
+    try:
+        records = _LOG.decode(text).records
+        tally.add_all(records, lambda: _RAW_LOG.decode(text).records)
+        return
+    except msgspec.ValidationError:
+        pass  # one record has a field of another type: record by record
+    try:
+        elements = _RAW_LOG.decode(text).records
+    except msgspec.ValidationError:
+        tally.reject("Records is no list", offset)
+        return
+    for place, value in _placed(elements, text):
+        tally.add(value, offset + place)
+
+
+def _read_packed_subscription(awslogs: msgspec.Raw, offset: int, tally: Tally, nested: bool) -> None:
+    try:
+        packed = base64.b64decode(_PACKED.decode(awslogs).data, validate=True)
+    except msgspec.ValidationError:
+        tally.reject("awslogs without data", offset)
+        return
+    except (binascii.Error, ValueError):
+        tally.reject("awslogs.data is no base64", offset)
+        return
+    if nested:
+        tally.reject("a subscription payload inside another", offset)
+        return
+    text, cut = unpack(packed, tally)
+    _read_text(text, cut, tally, nested=True)
+
+
+def _read_subscription(shape: _Shape, offset: int, tally: Tally) -> None:
+    kind = bytes(shape.message_type)
+    if kind == b'"CONTROL_MESSAGE"':
+        tally.odd("control message of a log subscription: holds no records")
+        return
+    try:
+        events = _LIST.decode(shape.log_events)
+    except msgspec.ValidationError:
+        tally.reject("a log subscription's message without logEvents", offset)
+        return
+    for index, event in enumerate(events):
+        _read_log_event(event, index, tally)
+
+
+def _read_log_event(event: msgspec.Raw, index: int, tally: Tally) -> None:
+    try:
+        message = without_lone_surrogates(_LOG_EVENT.decode(event).message.encode(), tally)
+    except msgspec.ValidationError:
+        tally.reject("no message", index, "log event")
+        return
+    try:
+        end = value_end(memoryview(message))
+    except BrokenJson as error:
+        tally.reject(str(error), index, "log event")
+        return
+    if end != len(message):
+        tally.reject("more than one JSON value", index, "log event")
+        return
+    tally.add(message, index, "log event")

@@ -1,0 +1,131 @@
+"""What does one CloudTrail record say, also where a field has a type that CloudTrail never writes?"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+Text = bytes | memoryview
+NULL = msgspec.Raw(b"null")
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of one CloudTrail record that anything here reads; the rest is skipped undecoded.
+
+    `user_identity`, `request_parameters`, `response_elements`, `additional_event_data` and `resources` stay raw JSON
+    bytes until a kind wants them (99 % of records are never wanted). They are checked JSON and UTF-8, but may be of any
+    type, and they are windows into the whole object's text: copy (`Raw.copy`) what outlives the payload.
+    """
+
+    event_name: str = msgspec.field(name="eventName")
+    event_source: str = msgspec.field(name="eventSource")
+    event_id: str | None = msgspec.field(name="eventID", default=None)
+    event_time: str | None = msgspec.field(name="eventTime", default=None)
+    timestamp: str | None = msgspec.field(name="@timestamp", default=None)
+    region: str | None = msgspec.field(name="awsRegion", default=None)
+    account_id: str | None = msgspec.field(name="recipientAccountId", default=None)
+    shared_event_id: str | None = msgspec.field(name="sharedEventID", default=None)
+    error_code: str | None = msgspec.field(name="errorCode", default=None)
+    error_message: str | None = msgspec.field(name="errorMessage", default=None)
+    user_agent: str | None = msgspec.field(name="userAgent", default=None)
+    source_address: str | None = msgspec.field(name="sourceIPAddress", default=None)
+    event_type: str | None = msgspec.field(name="eventType", default=None)
+    user_identity: msgspec.Raw = msgspec.field(name="userIdentity", default=NULL)
+    request_parameters: msgspec.Raw = msgspec.field(name="requestParameters", default=NULL)
+    response_elements: msgspec.Raw = msgspec.field(name="responseElements", default=NULL)
+    additional_event_data: msgspec.Raw = msgspec.field(name="additionalEventData", default=NULL)
+    resources: msgspec.Raw = msgspec.field(name="resources", default=NULL)
+
+
+class NoRecord(ValueError):
+    """A JSON value that is no CloudTrail record; the text says what it lacks."""
+
+
+# RFC 3339, and what exports write: a blank for the T, no zone (then UTC), up to nanoseconds.
+TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?")
+RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+
+def event_time(record: Record) -> datetime | None:
+    """When the call was made, in UTC; `@timestamp` stands in for an eventTime that is missing or no time.
+
+    None when neither can be read: such a record was read, but can be placed in no bucket.
+    """
+    return instant(record.event_time) or instant(record.timestamp)
+
+
+def is_plain_time(text: str) -> bool:
+    """Whether this is a time as RFC 3339 writes it; other forms are understood, but odd."""
+    return RFC3339.fullmatch(text) is not None and instant(text) is not None
+
+
+# Calls of one object fall into few seconds; 4,096 texts are about a megabyte.
+@lru_cache(maxsize=4096)
+def instant(text: str | None) -> datetime | None:
+    """The time a text names, in UTC; None when it names none."""
+    if text is None or TIME.fullmatch(text) is None:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text.upper())
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):  # the 31st of February; a zone that leaves year 1 or 9999
+        return None
+
+
+_RECORD = msgspec.json.Decoder(Record)
+_FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_STRING = msgspec.json.Decoder(str)
+_TEXTS = {f.encode_name: f.name for f in msgspec.structs.fields(Record) if f.type is not msgspec.Raw}
+_RAWS = {f.encode_name: f.name for f in msgspec.structs.fields(Record) if f.type is msgspec.Raw}
+# Who called what where: an object with an eventName and none of these comes from somewhere else.
+_PROOF = {"eventID", "eventTime", "@timestamp", "awsRegion", "userIdentity", "requestParameters", "responseElements"}
+
+
+def read_record(text: Text) -> tuple[Record, list[str]]:
+    """Read one checked JSON value as a record, with what is odd about its types.
+
+    A field of a wrong type loses itself, never the record. Raises NoRecord.
+    """
+    try:
+        return _RECORD.decode(text), []
+    except msgspec.ValidationError:
+        return _read_leniently(text)
+
+
+def _read_leniently(text: Text) -> tuple[Record, list[str]]:
+    try:
+        fields = _FIELDS.decode(text)
+    except msgspec.ValidationError as error:
+        raise NoRecord("no JSON object where a record was expected") from error
+    odd: list[str] = []
+    values: dict[str, Any] = {name: _as_text(key, fields[key], odd) for key, name in _TEXTS.items() if key in fields}
+    if values.get("event_name") is None:
+        raise NoRecord("no CloudTrail record: no eventName")
+    if values.get("event_source") is None:
+        if not _PROOF & fields.keys():
+            raise NoRecord("no CloudTrail record: no eventSource")
+        odd.append("eventSource missing")
+        values["event_source"] = ""
+    values.update({name: fields[key] for key, name in _RAWS.items() if key in fields})
+    return Record(**values), odd
+
+
+def _as_text(key: str, raw: msgspec.Raw, odd: list[str]) -> str | None:
+    value = bytes(raw)
+    if value == b"null":
+        return None
+    if value[:1] == b'"':
+        return _STRING.decode(value)
+    if value[:1] in b"{[" and key != "errorCode":  # whatever an errorCode is, the call did not succeed
+        odd.append(f"{key} is no text: left out")
+        return None
+    if key in ("eventTime", "@timestamp"):  # of an unknown unit and epoch
+        odd.append(f"{key} is no text: left out")
+        return None
+    odd.append(f"{key} is no text: its JSON stands in")
+    # A number has lost its leading zeros; an account id has twelve digits.
+    return value.decode().zfill(12) if key == "recipientAccountId" and value.isdigit() else value.decode()

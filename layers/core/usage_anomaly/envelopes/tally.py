@@ -1,0 +1,179 @@
+"""What was found in one payload, what could not be used, and what was odd about the rest?"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
+
+import msgspec
+
+from usage_anomaly.envelopes.record import NULL, NoRecord, Record, Text, instant, is_plain_time, read_record
+from usage_anomaly.envelopes.sameness import all_uuids, is_uuid, key_of_content, key_of_id, keys_of_ids
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """Something that is no usable record. `reason` names the first place in words, `offset` as a number."""
+
+    reason: str
+    offset: int | None
+    count: int
+
+
+class Oddity(msgspec.Struct, frozen=True):
+    """Something odd about `count` records that were used all the same (or a part that holds no records by design)."""
+
+    reason: str
+    count: int
+
+
+class Payload(msgspec.Struct, frozen=True):
+    """The records of one payload in their order, the sameness key of each (16 bytes), and what went wrong.
+
+    `minute` is the delivery minute in the name of an S3 log object. The records' raw fields keep the payload's whole
+    text in memory.
+    """
+
+    name: str
+    minute: datetime | None
+    records: list[Record]
+    keys: list[bytes]
+    rejected: list[Rejection]
+    oddities: list[Oddity]
+
+
+# us-east-1, us-gov-west-1, eu-isoe-west-1; not ca-northsouth-2r.
+REGION_SHAPE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+is_account = re.compile(r"[0-9]{12}").fullmatch
+
+
+class Tally:
+    """Gathers records and counts: each reason once, with its first place; each record with its key."""
+
+    def __init__(self, regions: frozenset[str] | None) -> None:
+        self.records: list[Record] = []
+        self.keys: list[bytes] = []
+        self._regions = regions
+        self._rejected: dict[str, tuple[str | None, int | None, int]] = {}
+        self._oddities: Counter[str] = Counter()
+
+    def reject(self, reason: str, offset: int | None = None, unit: str = "byte") -> None:
+        """Count what is no record; `offset` is a byte of the payload, of its unpacked text, or a log event."""
+        place = None if offset is None else f"at {unit} {offset:,}"
+        first, number, count = self._rejected.get(reason, (place, offset, 0))
+        self._rejected[reason] = (first, number, count + 1)
+
+    def odd(self, reason: str) -> None:
+        """Count something odd that loses no record."""
+        self._oddities[reason] += 1
+
+    def add(self, text: Text, offset: int, unit: str = "byte") -> None:
+        """Take one checked JSON value for a record, or reject it."""
+        try:
+            record, odd = read_record(text)
+        except NoRecord as error:
+            self.reject(str(error), offset, unit)
+            return
+        self._oddities.update(odd)
+        self._add_examined(record, lambda: text, offset, unit)
+
+    def add_all(self, records: Sequence[Record], texts: Callable[[], Sequence[msgspec.Raw]]) -> None:
+        """Take decoded records; `texts` gives the JSON of each, asked for only when a key needs the content."""
+        if self._all_plain(records):
+            self.keys += keys_of_ids(records)
+            self.records += records
+            return
+        contents: Sequence[msgspec.Raw] = ()
+
+        def content_of(index: int) -> bytes:
+            nonlocal contents
+            contents = contents or texts()
+            return bytes(contents[index])
+
+        for index, record in enumerate(records):
+            self._add_examined(record, partial(content_of, index), index, "record")
+
+    def _all_plain(self, records: Sequence[Record]) -> bool:
+        """Whether nothing is odd about any of them: each distinct value is judged once, not once a record."""
+        return (
+            all(account is not None and is_account(account) for account in {r.account_id for r in records})
+            and all(region is not None and self._region_exists(region) for region in {r.region for r in records})
+            and all(time is not None and is_plain_time(time) for time in {r.event_time for r in records})
+            and all_uuids([r.event_id or "" for r in records])
+        )
+
+    def _add_examined(self, record: Record, content: Callable[[], Text], offset: int, unit: str) -> None:
+        if not record.account_id and record.event_source.startswith("aws:"):  # S3 notifies in the shape of a trail
+            self.reject("a notification, no CloudTrail record", offset, unit)
+            return
+        record = self._examine(record)
+        if record.event_id is not None and is_uuid(record.event_id):
+            self.keys.append(key_of_id(record))
+        else:
+            self.keys.append(key_of_content(content()))
+            self.odd("eventID missing" if record.event_id is None else "eventID is no UUID")
+        self.records.append(record)
+
+    def _examine(self, record: Record) -> Record:
+        """Count what is odd about a record; the only change is the account that stands in for a missing one."""
+        self._examine_time(record)
+        if not record.region:
+            self.odd("awsRegion missing")
+        elif not self._region_exists(record.region):
+            self.odd("region does not exist")
+        if not record.account_id:
+            record = msgspec.structs.replace(record, account_id=_caller_account(record))
+            stands_in = ": userIdentity.accountId stands in" if record.account_id else ""
+            self.odd(f"account missing{stands_in}")
+        if record.account_id and not is_account(record.account_id):
+            self.odd("account id is not 12 digits")
+        return record
+
+    def _region_exists(self, region: str) -> bool:
+        return region in self._regions if self._regions is not None else bool(REGION_SHAPE.fullmatch(region))
+
+    def _examine_time(self, record: Record) -> None:
+        time = record.event_time
+        if time is not None and instant(time) is not None:
+            if not is_plain_time(time):
+                self.odd("eventTime is not RFC 3339")
+            return
+        if time is not None:
+            self.odd("eventTime is no time")
+        stands_in = instant(record.timestamp) is not None
+        self.odd("@timestamp stands in for eventTime" if stands_in else "no time: stands in no bucket")
+
+    def payload(self, name: str, minute: datetime | None) -> Payload:
+        """Everything found, reasons in the order of their first place."""
+        return Payload(
+            name=name,
+            minute=minute,
+            records=self.records,
+            keys=self.keys,
+            rejected=list(self._rejections()),
+            oddities=[Oddity(reason, count) for reason, count in sorted(self._oddities.items())],
+        )
+
+    def _rejections(self) -> Iterable[Rejection]:
+        for reason, (place, offset, count) in self._rejected.items():
+            words = reason if place is None else f"{reason} {place}" if count == 1 else f"{reason}, first {place}"
+            yield Rejection(words, offset, count)
+
+
+class _Caller(msgspec.Struct):
+    accountId: msgspec.Raw = NULL  # noqa: N815 - CloudTrail's name
+
+
+_CALLER = msgspec.json.Decoder(_Caller)
+
+
+def _caller_account(record: Record) -> str | None:
+    try:
+        value = bytes(_CALLER.decode(record.user_identity).accountId)
+    except msgspec.ValidationError:  # userIdentity is null or no object
+        return None
+    if value[:1] == b'"':
+        return msgspec.json.decode(value, type=str) or None
+    return value.decode().zfill(12) if value.isdigit() else None

@@ -1,0 +1,96 @@
+"""Which text lies in these bytes?"""
+
+from __future__ import annotations
+
+import re
+import zlib
+
+from usage_anomaly.envelopes.tally import Tally
+
+GZIP = b"\x1f\x8b"
+MIB = 1 << 20
+LARGEST = 1024 * MIB  # of unpacked text; CloudTrail's own objects stay under 50 MiB
+ALWAYS_ALLOWED = 64 * MIB
+# Trail text shrinks 10 to 30 times, deflate's limit is 1,032: what shrinks more than this was made to.
+LARGEST_RATIO = 250
+CHUNK = 64 * 1024
+
+
+class _TooLarge(ValueError):
+    """The gzip unfolds to more than a trail file can be."""
+
+
+def unpack(packed: bytes, tally: Tally) -> tuple[bytes, bool]:
+    """The UTF-8 text in a payload's bytes, and whether its end is missing. Gzip is told by content, not by name."""
+    text, cut = _gunzip(packed, tally) if packed[:2] == GZIP else (packed, False)
+    return _as_utf8(text, tally), cut
+
+
+def _gunzip(packed: bytes, tally: Tally) -> tuple[bytes, bool]:
+    """Unfold gzip member by member. A member that fails its check is left out; one whose end is missing is kept."""
+    room = min(LARGEST, max(ALWAYS_ALLOWED, len(packed) * LARGEST_RATIO))
+    view, position, members = memoryview(packed), 0, list[bytes]()
+    while position < len(packed):
+        if packed[position : position + 2] != GZIP:
+            if packed[position:].strip(b"\0"):  # zeros pad tape blocks
+                tally.reject("bytes that are no gzip follow the gzip", position)
+            break
+        try:
+            member, end = _unfold(view, position, room)
+        except zlib.error as error:
+            tally.reject(f"gzip is broken ({str(error).rpartition(': ')[2]}), member", position)
+            break
+        except _TooLarge:
+            tally.reject(f"gzip unfolds to more than {room // MIB:,} MiB: split it, member", position)
+            break
+        members.append(member)
+        if end is None:
+            tally.reject("gzip ends", len(packed))
+            return b"".join(members), True
+        position, room = end, room - len(member)
+    return (members[0] if len(members) == 1 else b"".join(members)), False
+
+
+def _unfold(view: memoryview, start: int, room: int) -> tuple[bytes, int | None]:
+    """One gzip member and where it ends; None when the bytes end first."""
+    inflate, parts, position, chunk = zlib.decompressobj(wbits=31), list[bytes](), start, CHUNK
+    while position < len(view) and not inflate.eof:
+        part = inflate.decompress(view[position : position + chunk], room + 1)
+        position, chunk, room = min(position + chunk, len(view)), chunk * 2, room - len(part)
+        if room < 0 or inflate.unconsumed_tail:
+            raise _TooLarge
+        parts.append(part)
+    member = parts[0] if len(parts) == 1 else b"".join(parts)
+    return member, position - len(inflate.unused_data) if inflate.eof else None
+
+
+def _as_utf8(text: bytes, tally: Tally) -> bytes:
+    if text[:2] in (b"\xff\xfe", b"\xfe\xff"):  # what a Windows shell writes when it redirects
+        tally.odd("UTF-16 instead of UTF-8")
+        return text.decode("utf-16", "replace").encode("utf-8", "replace")
+    text = text.removeprefix(b"\xef\xbb\xbf")
+    if text.isascii():
+        return text
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        tally.odd("bytes that are not UTF-8: replaced")
+        return text.decode("utf-8", "replace").encode()
+    return text
+
+
+# A backslash that is itself escaped, a pair, or half of one.
+_ESCAPES = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def without_lone_surrogates(text: bytes, tally: Tally) -> bytes:
+    """The same JSON with every half of a surrogate pair replaced; no reader of UTF-8 can hold them."""
+    if _HALF.search(text) is None:
+        return text
+    mended = _ESCAPES.sub(lambda found: rb"\ufffd" if found[1] else found[0], text)
+    if mended != text:
+        tally.odd("half a surrogate pair: replaced")
+    return mended

@@ -1,0 +1,241 @@
+"""What would have been told, had these records arrived as their objects say?
+
+The same rules as a deployment's, over records at hand: go through the minutes in which something arrived, take in what is
+new, judge the kinds and accounts it touched, and step their anomalies. No clock: a tick is a minute of delivery time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from usage_anomaly.anomalies.extents import Extent, Extents, Rules
+from usage_anomaly.anomalies.life_cycle import WATERMARK, Tick, Told, View, due, update
+from usage_anomaly.anomalies.view import view
+from usage_anomaly.catalog import Catalog
+from usage_anomaly.detection.limits import FIGURES
+from usage_anomaly.enrichment.accounts import Account, account_type
+from usage_anomaly.series import BUCKETS_PER_HOUR, CappedTotal, Series, bucket_of
+from usage_anomaly.usage import UsageEvent
+
+ORGANIZATION = "organization"
+KEY_BYTES = 16
+
+Pair = tuple[str, str]  # account id, kind
+
+
+class Arrival(msgspec.Struct, frozen=True):
+    """What one object, or one minute of a file without delivery time, brings.
+
+    `keys` holds the sameness keys of its records, 16 bytes each; `wanted` the usage events of the records that some kind
+    reads, by their position; `coverage` the first bucket with a record of each account.
+    """
+
+    keys: bytes
+    wanted: tuple[tuple[int, tuple[UsageEvent, ...]], ...]
+    coverage: dict[str, int]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """An extent with what was told of it (None: recorded only)."""
+
+    kind: str
+    account_id: str
+    extent: Extent
+    told: Told | None
+
+
+class Counts(msgspec.Struct):
+    """What was read, after duplicates were left out."""
+
+    records: int = 0
+    distinct: int = 0
+    usage: Counter[str] = msgspec.field(default_factory=Counter)
+    releases: Counter[str] = msgspec.field(default_factory=Counter)
+    attempts: Counter[str] = msgspec.field(default_factory=Counter)
+
+
+class Replay:
+    """The state of a replay between two ticks. Feed it minutes in rising order, then ask for the outcomes."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        accounts: Mapping[str, Account],
+        *,
+        kinds: frozenset[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> None:
+        self.catalog = catalog
+        self.accounts = accounts
+        self.counts = Counts()
+        self.series: dict[Pair, Series] = {}
+        self.told: dict[Pair, list[Told]] = {}
+        self.fresh: list[UsageEvent] = []  # the distinct usage events of the last tick, in order
+        self._kinds = kinds
+        self._since = 0 if since is None else bucket_of(since)
+        self._until = 1 << 62 if until is None else bucket_of(until)
+        self._known: set[bytes] = set()
+        self._coverage: dict[str, int] = {}
+        self._totals: dict[str, CappedTotal] = {}
+        self._extents: dict[Pair, Extents] = {}
+        self._due: dict[Pair, datetime] = {}
+
+    def tick(self, minute: datetime, arrivals: Iterable[Arrival]) -> None:
+        """Take in all that arrived in a minute and tell what it leads to."""
+        arrivals = list(arrivals)
+        touched: dict[Pair, int] = {}
+        self._cover(arrivals, touched)
+        self.fresh = self._take_new(arrivals)
+        for event in self.fresh:
+            self._add(event, touched)
+        now = Tick(minute=minute, watermark=minute - WATERMARK)
+        for pair in sorted(touched):
+            self._judge(pair, touched[pair])
+        for pair in sorted({*touched, *(pair for pair, when in self._due.items() if when <= minute)}):
+            self._step(pair, now)
+
+    def outcomes(self) -> list[Outcome]:
+        """Every told anomaly, also those withdrawn or joined, and every recorded one, in order of account, kind, start."""
+        found: list[Outcome] = []
+        for pair in sorted(self._extents):
+            account_id, kind = pair
+            telling, recorded = self._split(pair)
+            told = self.told.get(pair, [])
+            places = {each.seen: each for each in told if each.closed_reason not in ("withdrawn", "joined")}
+            found += [Outcome(kind, account_id, each, places.get((each.start, each.last_seen))) for each in telling]
+            found += [Outcome(kind, account_id, each, None) for each in recorded]
+            gone = (each for each in told if each.closed_reason in ("withdrawn", "joined"))
+            found += [Outcome(kind, account_id, _last_known(each), each) for each in gone]
+        return sorted(
+            found, key=lambda each: (each.extent.start, each.account_id, each.kind, each.told.id if each.told else "")
+        )
+
+    def members(self, pair: Pair) -> list[Series]:
+        """The series that an anomaly of this pair is about: one account's, or every account's for the organization."""
+        account_id, kind = pair
+        if account_id != ORGANIZATION:
+            return [self.series[pair]]
+        return [self.series[each] for each in sorted(self.series) if each[1] == kind]
+
+    def view(self, pair: Pair, extent: Extent) -> View:
+        """How an extent of the pair stands now."""
+        return view(
+            self.members(pair), extent, releasable=self.catalog.kind_of(pair[1]).releasable and not _attempts(pair[1])
+        )
+
+    def coverage(self, account_id: str) -> int | None:
+        """The first bucket with any record of the account (of any account, for the organization)."""
+        if account_id == ORGANIZATION:
+            return min(self._coverage.values(), default=None)
+        return self._coverage.get(account_id)
+
+    def _cover(self, arrivals: Sequence[Arrival], touched: dict[Pair, int]) -> None:
+        """Note earlier first records; they change which days count for habits, so all of the account is judged again."""
+        for arrival in arrivals:
+            for account_id, first in arrival.coverage.items():
+                if first < self._coverage.get(account_id, first + 1):
+                    self._coverage[account_id] = first
+                    touched.update({pair: 0 for pair in self._extents if pair[0] in (account_id, ORGANIZATION)})
+
+    def _take_new(self, arrivals: Sequence[Arrival]) -> list[UsageEvent]:
+        """The usage events of records not seen in an earlier minute; of copies within a minute the least one counts."""
+        copies: dict[bytes, tuple[UsageEvent, ...]] = {}
+        fresh: set[bytes] = set()
+        for arrival in arrivals:
+            keys = [arrival.keys[at : at + KEY_BYTES] for at in range(0, len(arrival.keys), KEY_BYTES)]
+            self.counts.records += len(keys)
+            fresh.update(key for key in keys if key not in self._known)
+            for position, events in arrival.wanted:
+                key = keys[position]
+                if key not in self._known:
+                    copies[key] = min(copies.get(key, events), events, key=msgspec.json.encode)
+        self._known |= fresh
+        self.counts.distinct += len(fresh)
+        return [event for key in sorted(copies) for event in copies[key]]
+
+    def _add(self, event: UsageEvent, touched: dict[Pair, int]) -> None:
+        parent = event.kind.removesuffix(".attempts")
+        if self._kinds is not None and parent not in self._kinds:
+            return
+        by = {"use": self.counts.usage, "release": self.counts.releases, "attempt": self.counts.attempts}[
+            event.direction
+        ]
+        by[parent] += event.quantity
+        pair = (event.account_id, event.kind)
+        series = self.series.get(pair)
+        if series is None:
+            series = self.series[pair] = Series(tally=self.catalog.kind_of(event.kind).keep == "tally")
+        bucket = series.add(event)
+        touched[pair] = min(bucket, touched.get(pair, bucket))
+        total = self._totals.setdefault(event.kind, CappedTotal())
+        total.put(event.account_id, bucket, series.quantity(bucket, bucket), self._limit(pair))
+        everyone = (ORGANIZATION, event.kind)
+        touched[everyone] = min(bucket, touched.get(everyone, bucket))
+
+    def _judge(self, pair: Pair, bucket: int) -> None:
+        extents = self._extents.get(pair)
+        rules = self._rules(pair)
+        if extents is None:
+            judged = self._totals[pair[1]] if pair[0] == ORGANIZATION else self.series[pair]
+            extents = self._extents[pair] = Extents(judged, rules)
+        extents.refresh(bucket, rules)
+
+    def _step(self, pair: Pair, now: Tick) -> None:
+        told = self.told.get(pair, [])
+        telling, _ = self._split(pair)
+        if not told and not telling:
+            return
+        views = [self.view(pair, each) for each in telling]
+        ranges = [(each.start, each.last_seen) for each in telling]
+        after, owners = update(pair[1], pair[0], told, ranges, views.__getitem__, now)
+        self.told[pair] = after
+        self._due[pair] = min(
+            (due(after[owner], seen) for owner, seen in zip(owners, views, strict=True)), default=_NEVER
+        )
+
+    def _split(self, pair: Pair) -> tuple[list[Extent], list[Extent]]:
+        every = self._extents[pair].all()
+        return [each for each in every if each.telling], [each for each in every if not each.telling]
+
+    def _limit(self, pair: Pair) -> int:
+        account_id, kind = pair
+        if account_id == ORGANIZATION:
+            return self.catalog.limit(kind, "production") * FIGURES.organization_factor.factor
+        return self.catalog.limit(kind, account_type(self.accounts.get(account_id)))
+
+    def _rules(self, pair: Pair) -> Rules:
+        account_id, name = pair
+        kind = self.catalog.kind_of(name)
+        unit = f"refused calls for {kind.many}" if _attempts(name) else kind.many
+        coverage = self.coverage(account_id) or 0
+        if account_id == ORGANIZATION:
+            short = tuple(window for window in FIGURES.windows if window.buckets <= BUCKETS_PER_HOUR)
+            return Rules(
+                limit=self._limit(pair), burn_limit=None, windows=short, scope="organization", unit=unit,
+                whose="the organization", coverage=coverage, since=self._since, until=self._until,
+            )  # fmt: skip
+        which = account_type(self.accounts.get(account_id))
+        burn = FIGURES.burn_rate_usd_per_hour
+        limits = {"production": burn.production, "development": burn.development}
+        return Rules(
+            limit=self._limit(pair), burn_limit=None if _attempts(name) else limits.get(which, burn.staging), unit=unit,
+            whose=f"{which} accounts" if which != "unknown" else "accounts of unknown type", coverage=coverage,
+            since=self._since, until=self._until,
+        )  # fmt: skip
+
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+def _attempts(kind: str) -> bool:
+    return kind.endswith(".attempts")
+
+
+def _last_known(told: Told) -> Extent:
+    """The extent of an anomaly that was withdrawn or joined, as it was last seen."""
+    return Extent(start=told.seen[0], last_seen=told.seen[1], telling=True, findings=())
