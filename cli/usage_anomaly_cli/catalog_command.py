@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import click
 from usage_anomaly.catalog import BUNDLED, Kind, Limits, load
 from usage_anomaly.enrichment import prices as price_room
 from usage_anomaly.errors import CatalogError
+from usage_anomaly.usage import ATTEMPT_UNIT
 from usage_anomaly_cli import catalog_proof
 
+CALLS_WIDTH = 62
 HEAD = ("KIND", "CALLS", "UNIT", "PER 10 MIN", "PRICE")
 PRICE_RULES = {
     "ec2": "EC2 type, per hour",
@@ -74,16 +77,16 @@ def schema() -> None:
 
 
 def _rows(kind: Kind) -> list[tuple[str, ...]]:
-    """One line per direction; what is common to both stands in the first."""
-    calls = [
+    """The calls line by line; unit, limits and price stand in the first line, those of attempts in the last."""
+    said = [
         f"{direction}: {', '.join(name for call in kind.calls if call.direction == direction for name in call.names)}"
         for direction in ("use", "release")
         if any(call.direction == direction for call in kind.calls)
     ]
+    calls = [line for text in said for line in textwrap.wrap(text, CALLS_WIDTH, subsequent_indent="  ")]
     first = (kind.kind, calls[0], kind.many, _limits(kind.limits), PRICE_RULES[kind.price])
-    attempts = f"attempts {_limits(kind.attempt_limits)}"
     rest = [("", line, "", "", "") for line in calls[1:]]
-    return [first, *rest, ("", f"refused: {attempts}", "calls", "", "")]
+    return [first, *rest, ("", "attempts: refused, dry, empty use", ATTEMPT_UNIT, _limits(kind.attempt_limits), "")]
 
 
 def _limits(limits: Limits) -> str:

@@ -31,29 +31,27 @@ class Reckoning:
     def __init__(self) -> None:
         self.objects = 0
         self.records = 0
-        self.timeless = 0
+        self.untimed = bytearray()
         self.rejected: list[Reject] = []
         self.oddities: Counter[tuple[str, str]] = Counter()
         self.first: datetime | None = None
         self.last: datetime | None = None
         self.presence: set[tuple[str, str, int]] = set()
         self.classes: set[str] = set()
-        self.last_minute: datetime | None = None
 
     def add(self, result: Result[ObjectRead]) -> None:
         """Count one object in."""
         read = result.value
         self.objects += 1
         self.records += result.records
-        rejected = result.rejected if read is None else read.rejected
-        self.rejected += [Reject(result.name, each.reason, each.count) for each in rejected]
-        for oddity in result.oddities if read is None else read.oddities:
+        self.rejected += [Reject(result.name, each.reason, each.count) for each in result.rejected]
+        for oddity in result.oddities:
             self.oddities[result.name, oddity.reason] += oddity.count
         if read is None:
             return
         self.presence |= read.presence
         self.classes |= read.classes
-        self.timeless += result.records - read.records
+        self.untimed += read.untimed
         if read.first is not None and read.last is not None:
             self.first = read.first if self.first is None else min(self.first, read.first)
             self.last = read.last if self.last is None else max(self.last, read.last)

@@ -34,9 +34,9 @@ from usage_anomaly_cli.reckoning import Reckoning
 READY = {
     "threshold": "yes",
     "burn_rate": "yes",
-    "baseline": "no: not in this version",
-    "first_use": "no: not in this version",
-    "learned": "no: needs a deployment",
+    "baseline": "not in this version",
+    "first_use": "not in this version",
+    "learned": "needs a deployment",
 }
 
 
@@ -86,6 +86,7 @@ def run(
         now = minute
         if keep is not None and replay.fresh:
             keep(replay.fresh)
+    replay.take_untimed(bytes(reckoning.untimed))
     return Run(replay, reckoning, now)
 
 
@@ -146,7 +147,9 @@ def _material(outcome: Outcome, finished: Run, plan: Plan) -> Material:
         told=outcome.told,
         view=replay.view(pair, outcome.extent),
         state=_recorded_state(outcome, now),
-        uses=sorted((event for _, event in events), key=lambda each: (each.event_time, each.event_id, each.group or "")),
+        uses=sorted(
+            (event for _, event in events), key=lambda each: (each.event_time, each.event_id, each.group or "")
+        ),
         released=released,
         expected=usual(members, outcome.extent, covered),
         covered_from=None if covered is None else bucket_start(covered),

@@ -144,6 +144,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     limits: Limits
     attempt_limits: Limits
     guidance: Guidance
+    needs: str = ""  # which records the trail must log for it, where it does not by default ("Lambda data events")
     notes: tuple[Note, ...] = ()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import groupby, pairwise
 
@@ -10,8 +11,8 @@ import msgspec
 
 from usage_anomaly.series import BUCKETS_PER_HOUR, bucket_start
 
-STEADY = 0.75  # share of its hours in which a region must have records for silence to mean anything
 SILENCE_HOURS = 3
+EXPECTED_BUCKETS = 20.0  # by chance, a stretch that usually has 20 busy buckets is silent once in 500 million times
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -24,18 +25,29 @@ class Gap(msgspec.Struct, frozen=True):
 
 
 def gaps(presence: Iterable[tuple[str, str, int]]) -> list[Gap]:
-    """The silences of three hours and more, of accounts and regions that log in three quarters of their hours.
+    """The silences of three hours and more in which the same hours of other days have at least 20 busy buckets together.
 
-    `presence` holds (account, region, hour since 1970). A region that is rarely used is silent by nature and has no gap.
+    `presence` holds (account, region, bucket) of records. A region that is rarely used, or sleeps at night, has no gap.
     """
     found: list[Gap] = []
     for (account_id, region), rows in groupby(sorted(set(presence)), key=lambda row: row[:2]):
-        hours = [hour for *_, hour in rows]
-        silent = [(before + 1, after) for before, after in pairwise(hours) if after - before > SILENCE_HOURS]
-        missing = sum(end - start for start, end in silent)
-        if silent and len(hours) >= STEADY * (hours[-1] - hours[0] + 1 - missing) and len(hours) > missing:
-            found += [Gap(account_id, region, _start(start), _start(end)) for start, end in silent]
+        busy = Counter(bucket // BUCKETS_PER_HOUR for *_, bucket in rows)
+        usual = _usual(busy)
+        for before, after in pairwise(sorted(busy)):
+            silent = range(before + 1, after)
+            if len(silent) >= SILENCE_HOURS and sum(usual[hour % 24] for hour in silent) >= EXPECTED_BUCKETS:
+                found.append(Gap(account_id, region, _start(before + 1), _start(after)))
     return found
+
+
+def _usual(busy: Mapping[int, int]) -> dict[int, float]:
+    """Busy buckets by hour of day: the mean over the days of the trail; of any hour where that is all of a day."""
+    first, last = min(busy), max(busy)
+    seen: dict[int, list[int]] = defaultdict(list)
+    for hour in range(first, last + 1):
+        seen[hour % 24].append(busy.get(hour, 0))
+    overall = sum(busy.values()) / (last - first + 1)
+    return {hour: sum(seen[hour]) / len(seen[hour]) if len(seen[hour]) > 2 else overall for hour in range(24)}
 
 
 def _start(hour: int) -> datetime:

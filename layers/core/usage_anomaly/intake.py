@@ -5,14 +5,14 @@ The step that replay runs in its workers and ingest in its function: envelopes, 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from datetime import datetime
 
 import msgspec
 
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.prices import PriceTable
-from usage_anomaly.envelopes import Oddity, Payload, Rejection, event_id, event_time
+from usage_anomaly.envelopes import Payload, event_id, event_time
 from usage_anomaly.replay import Arrival
 from usage_anomaly.series import bucket_of
 from usage_anomaly.usage import UsageEvent, read_usage
@@ -22,19 +22,18 @@ class ObjectRead(msgspec.Struct, frozen=True):
     """All that a replay needs of one payload; small, for it crosses a process boundary.
 
     `arrivals` are (delivery minute, what arrived then): one for an S3 log object, one per minute of event time for a file
-    whose name tells no delivery. `presence` holds (account, region, hour since 1970) of its records.
+    whose name tells no delivery. `presence` holds (account, region, bucket) of its records. `untimed`
+    are the keys of records without any time: read, but judged nowhere.
     """
 
     name: str
     arrivals: tuple[tuple[datetime, Arrival], ...]
     delivered: bool  # whether its name tells the delivery minute
-    records: int
     first: datetime | None
     last: datetime | None
+    untimed: bytes
     presence: frozenset[tuple[str, str, int]]
     classes: frozenset[str]  # the kinds some record of which was read, also one that used nothing
-    rejected: tuple[Rejection, ...]
-    oddities: tuple[Oddity, ...]
 
 
 class _Gathering:
@@ -51,21 +50,21 @@ class _Gathering:
 
 
 def read_object(payload: Payload, catalog: Catalog, prices: PriceTable) -> ObjectRead:
-    """Read the usage of every record of a payload. A record without any time is counted and left out."""
+    """Read the usage of every record of a payload."""
     minutes: dict[datetime, _Gathering] = defaultdict(_Gathering)
     presence: set[tuple[str, str, int]] = set()
     classes: set[str] = set()
     times: list[datetime] = []
-    timeless = 0
+    untimed = bytearray()
     for position, (record, key) in enumerate(zip(payload.records, payload.keys, strict=True)):
         moment = event_time(record)
         if moment is None:
-            timeless += 1
+            untimed += key
             continue
         times.append(moment)
         bucket = bucket_of(moment)
         account_id, region = record.account_id or "unknown", record.region or "unknown"
-        presence.add((account_id, region, bucket // 12))
+        presence.add((account_id, region, bucket))
         gathered = minutes[payload.minute or moment.replace(second=0, microsecond=0)]
         if bucket < gathered.coverage.get(account_id, bucket + 1):
             gathered.coverage[account_id] = bucket
@@ -78,18 +77,13 @@ def read_object(payload: Payload, catalog: Catalog, prices: PriceTable) -> Objec
                 gathered.wanted.append((gathered.count, tuple(events)))
         gathered.keys += key
         gathered.count += 1
-    rejected = payload.rejected + [Rejection("no time: stands in no bucket", None, timeless)] * (timeless > 0)
-    oddities = Counter({each.reason: each.count for each in payload.oddities})
-    del oddities["no time: stands in no bucket"]  # said as a rejection
     return ObjectRead(
         name=payload.name,
         arrivals=tuple((minute, minutes[minute].arrival()) for minute in sorted(minutes)),
         delivered=payload.minute is not None,
-        records=len(times),
         first=min(times, default=None),
         last=max(times, default=None),
+        untimed=bytes(untimed),
         presence=frozenset(presence),
         classes=frozenset(classes),
-        rejected=tuple(rejected),
-        oddities=tuple(Oddity(reason, count) for reason, count in sorted(oddities.items())),
     )

@@ -99,6 +99,13 @@ class Replay:
         for pair in sorted({*touched, *(pair for pair, when in self._due.items() if when <= minute)}):
             self._step(pair, now)
 
+    def take_untimed(self, keys: bytes) -> None:
+        """Count records that have no time and so no minute."""
+        each = [keys[at : at + KEY_BYTES] for at in range(0, len(keys), KEY_BYTES)]
+        self.counts.records += len(each)
+        self.counts.distinct += len(set(each) - self._known)
+        self._known.update(each)
+
     def outcomes(self) -> list[Outcome]:
         """Every told anomaly, also those withdrawn or joined, and every recorded one, in order of account, kind, start."""
         found: list[Outcome] = []

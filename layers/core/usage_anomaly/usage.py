@@ -253,9 +253,8 @@ def _kept(attributes: Mapping[str, str]) -> dict[str, str]:
 def function_of(name: str) -> str:
     """The bare name of a Lambda function given as ARN, as account:function:name, or with a qualifier."""
     parts = name.split(":")
-    if "function" in parts[:-1]:
-        return parts[parts.index("function") + 1][:ID_CHARACTERS] or name[:ID_CHARACTERS]
-    return parts[0][:ID_CHARACTERS] or name[:ID_CHARACTERS]
+    bare = parts[parts.index("function", 1) + 1] if "function" in parts[1:-1] else parts[0]
+    return (bare or name)[:ID_CHARACTERS]
 
 
 def _resource_ids(reading: Reading, page: Page, lots: list[Lot]) -> tuple[str, ...]:

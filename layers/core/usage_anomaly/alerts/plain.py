@@ -34,7 +34,9 @@ def inert(text: str, limit: int = 80) -> str:
 
 def ascii_line(text: str, limit: int) -> str:
     """The same in printable ASCII, for a mail's subject: other characters become "?"."""
-    line = "".join(character if " " <= character <= "~" else "?" for character in inert(text, limit).replace(ELLIPSIS, "..."))
+    line = "".join(
+        character if " " <= character <= "~" else "?" for character in inert(text, limit).replace(ELLIPSIS, "...")
+    )
     return line if len(line) <= limit else line[: max(0, limit - 3)].rstrip() + "..."
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from math import floor, log10
 
 UNKNOWN = "unknown"
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")  # no locale: same bytes
+_MACHINE = re.compile(r"[a-z0-9-]+\.[a-z0-9-]+")  # "p3.16xlarge" needs no noun, "gp3" and "db.t3.micro" do
 _UNTYPED = (UNKNOWN, "")
 
 
@@ -45,7 +47,8 @@ def things(total: int, groups: Mapping[str, int], one: str, many: str) -> str:
     if not typed:
         return several(total, one, many)
     if len(typed) == 1 and typed[0][1] == total:
-        return f"{total:,} {typed[0][0]}" if len(typed[0][0]) > 4 else f"{several(total, one, many)} ({typed[0][0]})"
+        name = typed[0][0]
+        return f"{total:,} {name}" if _MACHINE.fullmatch(name) else f"{several(total, one, many)} ({name})"
     shown = [f"{count:,} {name}" for name, count in typed[:3]]
     other = total - sum(count for _, count in typed[:3])
     if other > 0:

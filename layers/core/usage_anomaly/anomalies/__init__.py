@@ -87,8 +87,10 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True):
     account_name: str
     regions: dict[str, int]
     accounts: dict[str, int]  # organization anomalies only, else empty
-    start: datetime
-    last_seen: datetime
+    start: datetime  # of the first bucket
+    last_seen: datetime  # start of the last bucket with use that a finding ends in
+    first_use: datetime  # exact times of the first and the last event
+    last_use: datetime
     state: State
     sequence: int
     total: int

@@ -161,15 +161,14 @@ def match(told: Sequence[Told], extents: Sequence[tuple[int, int]]) -> tuple[lis
     has joined that), else to None (it is withdrawn).
     """
     candidates = [index for index, each in enumerate(told) if each.closed_reason not in _OUT_OF_PLAY]
-    owners: list[int | None] = []
-    for extent in extents:
-        ranked = sorted(
-            candidates, key=lambda index: (told[index].seen[0] != extent[0], -_overlap(told[index].seen, extent))
-        )
-        chosen = next((index for index in ranked if _overlap(told[index].seen, extent) > 0), None)
-        owners.append(chosen)
-        if chosen is not None:
-            candidates.remove(chosen)
+    owners: list[int | None] = [None] * len(extents)
+    for fits in (_same_start, _overlap):
+        for place, extent in enumerate(extents):
+            if owners[place] is None:
+                best = max(candidates, key=lambda index: (fits(told[index].seen, extent), -index), default=None)
+                if best is not None and fits(told[best].seen, extent) > 0:
+                    owners[place] = best
+                    candidates.remove(best)
     places: list[int | None] = [None] * len(told)
     for place, owner in enumerate(owners):
         if owner is not None:
@@ -215,6 +214,10 @@ def _expires(view: View) -> bool:
 
 def _running(told: Told) -> State:
     return "grown" if any(alert.reason == "grown" for alert in told.alerts) else "open"
+
+
+def _same_start(left: tuple[int, int], right: tuple[int, int]) -> int:
+    return int(left[0] == right[0])
 
 
 def _overlap(left: tuple[int, int], right: tuple[int, int]) -> int:

@@ -70,7 +70,9 @@ def compose(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) ->
             signals=found.signals,
         )
     )
-    advice = guidance.facts(uses, material.released, material.account_id, found.actors, found.automation) if uses else None
+    advice = (
+        guidance.facts(uses, material.released, material.account_id, found.actors, found.automation) if uses else None
+    )
     told = material.told
     ids = tuple(dict.fromkeys(each for event in uses for each in event.resource_ids))
     unit = f"refused {material.kind.many} calls" if attempts else material.kind.many
@@ -83,6 +85,8 @@ def compose(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) ->
         accounts=_ranked((event.account_id, event.quantity) for event in uses) if _organization(material) else {},
         start=bucket_start(material.extent.start),
         last_seen=bucket_start(material.extent.last_seen),
+        first_use=uses[0].event_time if uses else bucket_start(material.extent.start),
+        last_use=uses[-1].event_time if uses else bucket_start(material.extent.last_seen),
         state=told.state if told else material.state,
         sequence=told.sequence if told else 0,
         total=material.view.total,

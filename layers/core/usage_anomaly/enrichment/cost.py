@@ -19,6 +19,7 @@ CONFIDENCE_WORDS: dict[str, float] = {"approximate": 0.5, "estimate": 0.6, "rati
 # Spot and licensed platforms are not priced by the Linux on-demand list: the figure says how much, not exactly what.
 _INEXACT = 0.5
 _MEDIAN_RATE = 0.8  # part of the net rests on launches nobody read
+UNPRICED = "unknown: the records do not hold what the price depends on"
 _HOUR = timedelta(hours=1)
 
 
@@ -37,11 +38,13 @@ def estimate(
     now: datetime,
     prices_date: str,
     median_rate_used: bool,
+    priced: bool = True,
 ) -> Cost:
     """The anomaly's cost at list price.
 
     `released` maps a resource id to the time its release was seen; what has no id counts as still running, so the figures
-    are upper bounds. Kinds priced per call give the USD of the hour before `now` as their rate.
+    are upper bounds. `priced` False: a kind whose price depends on what no record holds (duration, tokens). Kinds priced
+    per call give the USD of the hour before `now` as their rate.
     """
     ordered = sorted(uses, key=_order)
     running = [run for event, runs in _runs(ordered, released) for run in runs]
@@ -51,7 +54,7 @@ def estimate(
             usd_per_hour=None,
             usd_so_far=None,
             usd_month_end=None,
-            basis=_unknown_basis(ordered),
+            basis=_unknown_basis(ordered) if priced else UNPRICED,
             confidence=0.0,
         )
     rate = sum(run.items * run.usd_per_hour for run in running if run.end is None or run.end > now)
@@ -80,7 +83,7 @@ def unpriced(uses: Sequence[UsageEvent]) -> Counter[str]:
     """Quantity without a price, by what is priced alike."""
     missing: Counter[str] = Counter()
     for event in uses:
-        if event.usd_per_hour is None and event.usd is None and event.quantity > 0:
+        if event.direction == "use" and event.usd_per_hour is None and event.usd is None and event.quantity > 0:
             missing[event.group or "type not in the record"] += event.quantity
     return missing
 

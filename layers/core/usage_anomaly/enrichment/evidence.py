@@ -44,6 +44,7 @@ class EvidenceContext(msgspec.Struct, frozen=True, kw_only=True):
     account_events: Sequence[UsageEvent]
     others: Callable[[Query], Sequence[UsageEvent]]
     covered_from: datetime | None = None
+    tallied: bool = False  # one event stands for many calls of a busy kind
     unit: str = ""  # as said to people, plural ("instances"); the events' own unit when empty
 
 
@@ -186,7 +187,7 @@ def _state(topic: str, text: str, query: Query, found: Sequence[UsageEvent]) -> 
 def _amount(scene: _Scene) -> tuple[Statement, ...]:
     """How many calls it took, and what stands behind the quantity (GPUs, vCPUs, GiB); codes for refused calls."""
     attempts = scene.query.direction == "attempt"
-    text = wording.refusals(scene.asked) if attempts else wording.calls(scene.uses)
+    text = wording.refusals(scene.asked) if attempts else wording.calls(scene.uses, scene.context.tallied)
     statements = [_state("calls", text, scene.query, scene.asked)]
     size = wording.size(scene.uses)
     if size:
@@ -211,7 +212,7 @@ def _who(scene: _Scene, actors: Sequence[Actor]) -> tuple[bool | None, tuple[Sta
     for actor in actors:
         query = _by(scene.query, actor)
         found = matching(query, scene.asked)
-        shares.append(_state("who", wording.share(actor, found, scene.total), query, found))
+        shares.append(_state("who", wording.share(actor, found, scene.total, scene.context.tallied), query, found))
     if scene.days <= 0:
         return None, tuple(shares)
     query = _by(scene.past, scene.main)
@@ -349,9 +350,9 @@ def _spread(scene: _Scene, marks: Sequence[tuple[str, Mapping[str, str]]]) -> tu
         within = {event.account_id for event in found}
         text = f"same {name} in {len(within):,} of {len(everywhere):,} accounts"
         statements.append(_state("organization", text, query, found))
-        if name != "image" and len(within) > 1:
+        if name != "image":
             accounts.update(within)
-    return tuple(statements), len(accounts)
+    return tuple(statements), max(0, len(accounts) - 1)
 
 
 def _released(scene: _Scene) -> tuple[Statement, ...]:

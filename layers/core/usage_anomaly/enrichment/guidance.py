@@ -7,7 +7,6 @@ strict pattern, and then shell-quoted; a value that does not is named as such, a
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -113,7 +112,9 @@ def _policy(policy: dict[str, object] | None) -> str | None:
 def _against_doer(step: Contain, facts: Facts) -> list[Step]:
     values = _doer_values(facts)
     wanted = slots(step.command)
-    return [_step(step, {slot: values[slot] for slot in wanted})] if wanted <= values.keys() else []
+    if not wanted <= values.keys():
+        return []
+    return [_step(step, {slot: values[slot] for slot in wanted}, _home_said(facts))]
 
 
 def _against_spend(step: Contain, facts: Facts) -> list[Step]:
@@ -147,6 +148,13 @@ def _account_said(facts: Facts, place: Place) -> str:
     if place[0] == facts.account_id or not valid("account_id", place[0]):
         return ""
     return f", account {place[0]}"
+
+
+def _home_said(facts: Facts) -> str:
+    """An identity of another account is stopped there, not here."""
+    parts = (facts.main.arn if facts.main else "").split(":", 5)
+    home = parts[4] if len(parts) == 6 else ""
+    return f", account {home}" if home != facts.account_id and valid("account_id", home) else ""
 
 
 def _doer_values(facts: Facts) -> dict[str, tuple[str, ...]]:

@@ -4,7 +4,7 @@ Points are added up; each is one reason in words with its number. The figures:
 
 | reason | points |
 |---|---|
-| USD per hour at list price, net of releases | 2 x log10(1 + USD/h), at most 5; price unknown: 1.5 |
+| USD per hour at list price, net of releases | 2 x log10(1 + USD/h), at most 5; price unknown: 2 |
 | how far above the limit (the highest score of the findings) | 1.5 x log10(actual / limit), at most 2.5 |
 | the actor is new here, or used three times its own busiest hour | 1 |
 | a new address, new regions, new types: each | 0.3 |
@@ -16,7 +16,7 @@ Points are added up; each is one reason in words with its number. The figures:
 | identity changes by the same doer (no kind reads them yet) | 1 |
 | an automation that used two thirds of this in an hour before | -1.5 |
 | released so far | -2 x the share released |
-| refused calls only | log10(1 + calls) in place of money; the whole at most 4.9: no spend, at most a medium |
+| refused calls only | 1.2 x log10(1 + calls) in place of money; the whole at most 4.9: no spend, at most a medium |
 
 A sum above 8 is compressed (8 + 2 x (1 - e^-((sum - 8) / 2))), so that the worst cases stay apart and none passes 10.
 An automation's name alone takes nothing off: intruders launch through Auto Scaling, and names are the caller's words.
@@ -35,7 +35,7 @@ from usage_anomaly.enrichment.evidence import Signals
 
 LABELS: tuple[tuple[float, str], ...] = ((8.0, "CRITICAL"), (6.0, "HIGH"), (4.0, "MEDIUM"), (0.0, "LOW"))
 ATTEMPTS_CEILING = 4.9
-_UNKNOWN_PRICE = 1.5
+_UNKNOWN_PRICE = 2.0
 _KNEE = 8.0
 _BEYOND = 3.0  # times its own busiest hour
 _HIGHEST_SCORE = 0.999  # a limit of 0 would be infinitely exceeded
@@ -91,7 +91,7 @@ def _reasons(facts: Facts) -> list[Reason]:
 
 def _amount(facts: Facts) -> Reason:
     if facts.attempts_only:
-        return Reason(math.log10(1 + facts.total), f"{facts.total:,} refused calls, no spend")
+        return Reason(1.2 * math.log10(1 + facts.total), f"{facts.total:,} refused calls, no spend")
     rate = facts.usd_per_hour
     if rate is None:
         return Reason(_UNKNOWN_PRICE, "price unknown")
@@ -117,11 +117,11 @@ def _doer(signals: Signals) -> list[Reason]:
         reasons.append(Reason(0.8, "a long-lived access key"))
     attempts = signals.refused_before + signals.dry_before
     if attempts:
-        reasons.append(Reason(0.4, f"{attempts:,} refused or dry calls in the hour before"))
+        reasons.append(Reason(0.4, f"{_several(attempts, 'refused or dry call')} in the hour before"))
     if signals.other_accounts:
-        reasons.append(Reason(1.0, f"same doer in {signals.other_accounts:,} other account(s)"))
+        reasons.append(Reason(1.0, f"same doer in {_several(signals.other_accounts, 'more account')}"))
     if signals.identity_changes:
-        reasons.append(Reason(1.0, f"{signals.identity_changes:,} identity changes by the same doer"))
+        reasons.append(Reason(1.0, f"{_several(signals.identity_changes, 'identity change')} by the same doer"))
     return reasons
 
 
@@ -129,7 +129,7 @@ def _novelty(signals: Signals) -> list[Reason]:
     reasons = [Reason(0.3, f"address new here in {_days(signals)}")] if signals.new_address else []
     for values, what in ((signals.new_regions, "region"), (signals.new_groups, "type")):
         if values:
-            reasons.append(Reason(0.3, f"{len(values)} {what}{'s' if len(values) > 1 else ''} new here"))
+            reasons.append(Reason(0.3, f"{_several(len(values), what)} new here"))
     return reasons
 
 
@@ -148,6 +148,10 @@ def _place(facts: Facts) -> list[Reason]:
     if facts.account_type == "production":
         reasons.append(Reason(0.5, "production account"))
     return reasons
+
+
+def _several(count: int, one: str) -> str:
+    return f"{count:,} {one}{'' if count == 1 else 's'}"
 
 
 def _days(signals: Signals) -> str:

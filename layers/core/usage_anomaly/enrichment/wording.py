@@ -51,14 +51,14 @@ def identity(arn: str) -> str:
     """An ARN as said to people: "IAM user ci-legacy", "role deploy", "root user", else the text itself."""
     parts = arn.split(":", 5)
     if len(parts) < 6 or parts[0] != "arn":
-        return clip(arn)
+        return ("service " if is_service(arn) else "identity ") + clip(arn)
     kind, _, rest = parts[5].partition("/")
     if kind == "root":
         return "root user"
     if kind == "assumed-role":
         return "role " + clip(rest.split("/", 1)[0])
     named = {"user": "IAM user ", "role": "role ", "federated-user": "federated user "}
-    return named.get(kind, kind + " ") + clip(rest.rsplit("/", 1)[-1]) if rest else clip(arn)
+    return named[kind] + clip(rest.rsplit("/", 1)[-1]) if rest and kind in named else f"identity {clip(arn)}"
 
 
 def agent(user_agent: str) -> str:
@@ -67,8 +67,10 @@ def agent(user_agent: str) -> str:
     return clip(words[0].split("/", 1)[0] if words else "", 40)
 
 
-def calls(uses: Sequence[UsageEvent]) -> str:
-    """ "19 calls", counting a record once however many groups it launched."""
+def calls(uses: Sequence[UsageEvent], tallied: bool = False) -> str:
+    """ "19 calls", counting a record once however many groups it launched; each use is a call where events are tallies."""
+    if tallied:
+        return several(sum(event.quantity for event in uses), "call", "calls")
     return several(len({event.event_id for event in uses}), "call", "calls")
 
 
@@ -98,13 +100,13 @@ def _measures(uses: Sequence[UsageEvent]) -> tuple[list[float | None], list[floa
     return [event.gpus for event in uses], [event.vcpus for event in uses], [event.gib for event in uses]
 
 
-def share(actor: Actor, found: Sequence[UsageEvent], total: int) -> str:
+def share(actor: Actor, found: Sequence[UsageEvent], total: int, tallied: bool = False) -> str:
     """Who, by which key, how much of it, from where, with what."""
     quantity = round(actor.share * total)
     key = f", long-lived key {clip(actor.access_key_id)}" if actor.long_lived_key and actor.access_key_id else ""
-    text = f"{identity(actor.arn)}{key}: {quantity:,} of {total:,} ({actor.share:.0%}), {calls(found)}"
-    origin = [clip(actor.source_address)] if actor.source_address else []
-    if actor.user_agent and actor.user_agent != actor.source_address:
+    text = f"{identity(actor.arn)}{key}: {quantity:,} of {total:,} ({actor.share:.0%}), {calls(found, tallied)}"
+    origin = [clip(actor.source_address)] if actor.source_address and actor.source_address != actor.arn else []
+    if actor.user_agent and actor.user_agent not in (actor.source_address, actor.arn):
         origin.append(agent(actor.user_agent))
     return f"{text}, from {' and '.join(origin)}" if origin else text
 
@@ -120,8 +122,8 @@ def actor_before(actor: Actor, before: Sequence[UsageEvent], unit: str, days: fl
 
 def address_before(address: str, before: Sequence[UsageEvent], days: float) -> str:
     if not before:
-        return f"{clip(address)} is new here: no such call from it {read_for(days)}"
-    return f"{clip(address)} made {several(len(before), 'such call', 'such calls')} {read_for(days)}"
+        return f"address {clip(address)} is new here: no such call from it {read_for(days)}"
+    return f"address {clip(address)} made {several(len(before), 'such call', 'such calls')} {read_for(days)}"
 
 
 def made_by(name: str, field: str, basis: str, quantity: int, total: int) -> str:
@@ -149,7 +151,7 @@ def regions_before(new: Sequence[str], used: Mapping[str, int], known: Collectio
     usual = ", ".join(clip(region) for region in sorted(known)[:3]) or "none"
     if len(new) == len(used):
         return f"{'none' if len(used) > 1 else 'not'} used {read_for(days)}; regions used then: {usual}"
-    return f"{', '.join(clip(region) for region in new[:5])} not used {read_for(days)}"
+    return f"new: {', '.join(clip(region) for region in new[:5])}, not used {read_for(days)}"
 
 
 def _region_word(number: int) -> str:

@@ -98,6 +98,11 @@ def _next_record(text: bytes, view: memoryview, start: int, attempts: int) -> tu
     return len(text), attempts
 
 
+def may_follow(text: bytes, end: int) -> bool:
+    """Whether a document can end here: damage may end a record early, before its errorCode."""
+    return end == len(text) or text[end] in b"{[" or text[end - 1] == ord("\n")
+
+
 def next_document(text: bytes, start: int) -> int:
     """Where the next document may begin after a broken one; the text's end if nowhere."""
     found = _NEXT_DOCUMENT.search(text, start)

@@ -114,8 +114,8 @@ def _read_documents(text: bytes, cut: bool, tally: Tally, nested: bool) -> None:
     while position < len(text):
         try:
             end = position + value_end(view[position:])
-            if end < len(text) and text[end] not in b"{[" and not _LIST_BEGINS.match(text, position):
-                raise BrokenJson(documents.BROKEN)  # damage can end a record early, without its errorCode
+            if not documents.may_follow(text, end) and not _LIST_BEGINS.match(text, position):
+                raise BrokenJson(documents.BROKEN)
         except BrokenJson as error:
             end = _read_broken(text, position, str(error), cut, tally, nested)
         else:

@@ -76,6 +76,10 @@ def instant(text: str | None) -> datetime | None:
         return None
 
 
+# Whatever the type of an errorCode, the call did not succeed; left out, a refused launch would count as spend.
+UNREADABLE = "unreadable"
+_PLAIN = re.compile(rb"-?\d+|true|false")
+
 _RECORD = msgspec.json.Decoder(Record)
 _FIELDS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STRING = msgspec.json.Decoder(str)
@@ -103,7 +107,7 @@ def _read_leniently(text: Text) -> tuple[Record, list[str]]:
         raise NoRecord("no JSON object where a record was expected") from error
     odd: list[str] = []
     values: dict[str, Any] = {name: _as_text(key, fields[key], odd) for key, name in _TEXTS.items() if key in fields}
-    if values.get("event_name") is None:
+    if bytes(fields.get("eventName", NULL))[:1] != b'"':
         raise NoRecord("no CloudTrail record: no eventName")
     if values.get("event_source") is None:
         if not _PROOF & fields.keys():
@@ -120,12 +124,9 @@ def _as_text(key: str, raw: msgspec.Raw, odd: list[str]) -> str | None:
         return None
     if value[:1] == b'"':
         return _STRING.decode(value)
-    if value[:1] in b"{[" and key != "errorCode":  # whatever an errorCode is, the call did not succeed
-        odd.append(f"{key} is no text: left out")
-        return None
-    if key in ("eventTime", "@timestamp"):  # of an unknown unit and epoch
-        odd.append(f"{key} is no text: left out")
-        return None
-    odd.append(f"{key} is no text: its JSON stands in")
+    plain = _PLAIN.fullmatch(value) is not None and key not in ("eventTime", "@timestamp")  # of which unit and epoch?
+    odd.append(f"{key} is no text: {'its JSON stands in' if plain else 'left out'}")
+    if not plain:
+        return UNREADABLE if key == "errorCode" else None
     # A number has lost its leading zeros; an account id has twelve digits.
     return value.decode().zfill(12) if key == "recipientAccountId" and value.isdigit() else value.decode()

@@ -1,0 +1,199 @@
+"""How is a replay said to a person: what was read, what was not, what was found, what to do next?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+import msgspec
+
+from usage_anomaly.alerts.plain import inert
+from usage_anomaly.alerts.words import day, number, several, span, things
+from usage_anomaly.anomalies import Anomaly
+from usage_anomaly.catalog import Catalog
+from usage_anomaly.enrichment.accounts import Account, account_name
+from usage_anomaly.enrichment.wording import identity
+from usage_anomaly.replay import ORGANIZATION, Counts
+from usage_anomaly_cli.reckoning import Reckoning
+
+WIDTH = 9
+GAPS_SHOWN = REJECTS_SHOWN = ODDITIES_SHOWN = 3
+HEADER = ("SEV", "ACCOUNT", "WHAT", "WHEN UTC", "USD/h", "WHO")
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """What the account is told from. `shown` are the anomalies listed, `every` all of them."""
+
+    reckoning: Reckoning
+    counts: Counts
+    every: Sequence[Anomaly]
+    shown: Sequence[Anomaly]
+    absent: Sequence[str]
+    accounts: Mapping[str, Account]
+    catalog: Catalog
+    prices_date: str
+    seconds: float
+    min_severity: float
+
+
+def head(story: Story) -> list[str]:
+    """What was read, what it covers, where it is silent, what was judged, by which prices."""
+    read, counts = story.reckoning, story.counts
+    rejected = sum(each.count for each in read.rejected)
+    lines = [
+        _line(
+            "Read",
+            f"{several(read.objects, 'object', 'objects')}, {several(read.records, 'record', 'records')}, "
+            f"{several(counts.records - counts.distinct, 'duplicate', 'duplicates')}, {rejected:,} rejected; "
+            f"{number(max(story.seconds, 0.1))} s",
+        )
+    ]
+    if read.first is not None and read.last is not None:
+        accounts, regions = len(read.accounts()), len(read.regions())
+        where = f"{several(accounts, 'account', 'accounts')}, {several(regions, 'region', 'regions')}"
+        lines.append(_line("Covers", f"{_moment(read.first)} - {_moment(read.last)} UTC; {where}"))
+    lines += [_line("Gaps" if first else "", text) for first, text in _firsts(_gaps(story))]
+    if story.absent:
+        lines.append(_line("Absent", "; ".join(story.absent)))
+    lines.append(_line("Judged", "limits and burn rate; not in this version: baseline, first use"))
+    lines.append(_line("Prices", _prices(story)))
+    return lines
+
+
+def table(story: Story) -> list[str]:
+    """One row per anomaly, the most severe first."""
+    rows = sorted(story.shown, key=lambda each: (-each.severity, each.start, each.id))
+    cells = [HEADER, *(_row(each, story.catalog) for each in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(HEADER) - 1)]
+    return [_aligned(row, widths) for row in cells] if rows else []
+
+
+def tail(story: Story, paths: Sequence[str]) -> list[str]:
+    """How many were told, what still runs, what could not be read, and the commands that come next."""
+    told = [each for each in story.every if each.alerts]
+    recorded = len(story.every) - len(told)
+    lines = [
+        f"{len(told):,} told, {recorded:,} recorded{' (--all)' if recorded else ''}.{_running(told, story.catalog)}"
+    ]
+    hidden = sum(each.severity < story.min_severity for each in told)
+    if hidden:
+        lines.append(
+            f"{several(hidden, 'told anomaly', 'told anomalies')} below severity {number(story.min_severity)} not shown"
+        )
+    lines += [_line("Odd" if first else "", text) for first, text in _firsts(_oddities(story.reckoning))]
+    lines += [_line("Rejected" if first else "", text) for first, text in _firsts(_rejects(story.reckoning))]
+    lines.append("")
+    place = " ".join(inert(path) for path in paths)
+    worst = max(story.shown, key=lambda each: each.severity, default=None)
+    if worst is not None:
+        lines.append(_line("Next", f"usage-anomaly show {worst.id}"))
+    elif recorded:
+        lines.append(_line("Next", f"usage-anomaly replay {place} --all"))
+    else:
+        lines.append(_line("Next", "usage-anomaly catalog list  (what is watched, and its limits)"))
+    return lines
+
+
+def _row(anomaly: Anomaly, catalog: Catalog) -> tuple[str, ...]:
+    kind = catalog.kind_of(anomaly.kind)
+    if anomaly.kind.endswith(".attempts"):
+        what = several(anomaly.total, f"refused call for {kind.many}", f"refused calls for {kind.many}")
+    else:
+        what = things(anomaly.total, anomaly.groups, kind.one, kind.many)
+    regions = list(anomaly.regions)
+    what += f", {regions[0]}" if len(regions) == 1 else f", {len(regions)} regions"
+    rate = anomaly.cost.usd_per_hour
+    return (
+        number(anomaly.severity),
+        inert(anomaly.account_name, 24),
+        inert(what, 60) + ("" if anomaly.alerts else "  (recorded)"),
+        span(anomaly.first_use, anomaly.last_use),
+        "-" if anomaly.kind.endswith(".attempts") else "unknown" if rate is None else number(rate),
+        _who(anomaly),
+    )
+
+
+def _who(anomaly: Anomaly) -> str:
+    if anomaly.automation is not None:
+        return inert(anomaly.automation, 40)
+    if not anomaly.actors:
+        return "not established"
+    first = anomaly.actors[0]
+    more = f" and {len(anomaly.actors) - 1} more" if len(anomaly.actors) > 1 else ""
+    if first.long_lived_key and first.access_key_id:
+        return f"key {inert(first.access_key_id, 24)}{more}"
+    return inert(identity(first.arn), 40) + more
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    parts = [
+        cell.rjust(width) if column in (0, 4) else cell.ljust(width)
+        for column, (cell, width) in enumerate(zip(row, widths, strict=False))
+    ]
+    return "  ".join([*parts, row[-1]]).rstrip()
+
+
+def _running(told: Sequence[Anomaly], catalog: Catalog) -> str:
+    """What is not seen released, of the told anomalies whose resources can be."""
+    parts = [
+        f"{each.total - each.released:,} of {each.total:,} {catalog.kind_of(each.kind).many} in {inert(each.account_name, 24)}"
+        for each in told
+        if each.resource_count
+        and each.released < each.total
+        and each.state != "closed"
+        and each.account_id != ORGANIZATION
+    ]
+    return (
+        f" Still running at the end: {'; '.join(parts[:3])}" + (f" and {len(parts) - 3} more" * (len(parts) > 3))
+        if parts
+        else ""
+    )
+
+
+def _gaps(story: Story) -> list[str]:
+    found = story.reckoning.gaps()
+    texts = [
+        f"{inert(account_name(story.accounts.get(gap.account_id), gap.account_id), 24)} {inert(gap.region, 24)}: "
+        f"nothing {span(gap.start, gap.end)}"
+        for gap in found
+    ]
+    return _first_few(texts, GAPS_SHOWN)
+
+
+def _prices(story: Story) -> str:
+    priced = [each for each in story.every if not each.kind.endswith(".attempts") and each.account_id != ORGANIZATION]
+    notes = [note for each in priced for note in each.notes]
+    return f"list of {story.prices_date}" + (f"; {'; '.join(_first_few(notes, 2))}" if notes else "")
+
+
+def _rejects(reckoning: Reckoning) -> list[str]:
+    texts = [
+        f"{inert(each.file, 90)}: {inert(each.reason, 90)}" + (f" ({each.count:,})" if each.count > 1 else "")
+        for each in reckoning.rejected
+    ]
+    return _first_few(texts, REJECTS_SHOWN, "in --summary")
+
+
+def _oddities(reckoning: Reckoning) -> list[str]:
+    sums: dict[str, int] = {}
+    for (_, reason), count in sorted(reckoning.oddities.items()):
+        sums[reason] = sums.get(reason, 0) + count
+    ranked = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
+    return _first_few([f"{inert(reason, 90)}: {count:,}" for reason, count in ranked], ODDITIES_SHOWN, "in --summary")
+
+
+def _first_few(texts: Sequence[str], most: int, where: str = "") -> list[str]:
+    rest = len(texts) - most
+    return [*texts[:most], f"{rest:,} more {where}".rstrip()] if rest > 0 else list(texts)
+
+
+def _firsts(texts: Iterable[str]) -> Iterable[tuple[bool, str]]:
+    return ((index == 0, text) for index, text in enumerate(texts))
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:<{WIDTH}}{text}"
+
+
+def _moment(time: datetime) -> str:
+    return f"{day(time)} {time:%Y %H:%M}"

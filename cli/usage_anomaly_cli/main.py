@@ -1,0 +1,37 @@
+"""`usage-anomaly`: which command does the user want?"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from usage_anomaly.errors import UsageAnomalyError
+from usage_anomaly_cli.catalog_command import catalog
+from usage_anomaly_cli.generate_command import generate_command
+from usage_anomaly_cli.prices_command import prices
+from usage_anomaly_cli.replay_command import replay
+from usage_anomaly_cli.show_command import show
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="usage-anomaly")
+def cli() -> None:
+    """Find unusual usage in AWS accounts from CloudTrail records: who, what, where, USD per hour, and what to do."""
+
+
+for command in (replay, show, catalog, prices, generate_command):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command; exit 2 with the remedy where the input cannot be used."""
+    try:
+        cli()
+    except UsageAnomalyError as error:
+        click.echo(f"usage-anomaly: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has left: point stdout elsewhere so that its flush at exit is quiet.
+        sys.stdout = None  # CPython accepts it: nothing is left to flush
+        sys.exit(141)

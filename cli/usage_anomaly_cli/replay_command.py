@@ -1,0 +1,201 @@
+"""`usage-anomaly replay`: what is unusual in these trail files?"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import click
+import msgspec
+
+from usage_anomaly.anomalies import Anomaly
+from usage_anomaly.enrichment.accounts import Account, read_accounts
+from usage_anomaly.errors import UnusableInput
+from usage_anomaly.usage import UsageEvent
+from usage_anomaly_cli import account_of_replay, store
+from usage_anomaly_cli.account_of_replay import Story
+from usage_anomaly_cli.reading import Source, find_objects
+from usage_anomaly_cli.reckoning import summary
+from usage_anomaly_cli.running import Plan, Run, anomalies, loaded, run
+
+_JSON = msgspec.json.Encoder()
+_TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ")
+
+
+class Kinds(click.ParamType[frozenset[str]]):
+    """Kinds of the catalog, divided by commas."""
+
+    name = "KIND,..."
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[str]:
+        known = loaded()[0].kinds
+        names = frozenset(name.strip() for name in str(value).split(",") if name.strip())
+        unknown = sorted(names - known.keys())
+        if unknown or not names:
+            self.fail(f"no kind {', '.join(unknown) or value!r}; known: {', '.join(sorted(known))}", param, ctx)
+        return names
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option("--accounts", type=click.Path(path_type=Path), help="JSON list of {id, name, status, tags{}}.")
+@click.option(
+    "--since", type=click.DateTime(_TIMES), help="Judge use from this time on, UTC; all that is read is history."
+)
+@click.option("--until", type=click.DateTime(_TIMES), help="Judge use before this time, UTC.")
+@click.option("--kinds", type=Kinds(), help="Judge and count these kinds only.")
+@click.option("--min-severity", type=click.FloatRange(0, 10), default=0.0, help="Leave out what is less severe.")
+@click.option("--all", "everything", is_flag=True, help="Show recorded anomalies too: habits, and limits they excuse.")
+@click.option("--format", "form", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the result to a file.")
+@click.option(
+    "--summary", "summary_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the counts as JSON."
+)
+@click.option(
+    "--events", "events_file", type=click.Path(path_type=Path, dir_okay=False), help="Write usage events as JSON lines."
+)
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that read.")
+def replay(
+    paths: tuple[str, ...],
+    accounts: Path | None,
+    since: datetime | None,
+    until: datetime | None,
+    kinds: frozenset[str] | None,
+    min_severity: float,
+    everything: bool,
+    form: str,
+    output: Path | None,
+    summary_file: Path | None,
+    events_file: Path | None,
+    jobs: int,
+) -> None:
+    """Find what is unusual in CloudTrail files: folders, zip files, .json.gz, .json, JSON lines.
+
+    Needs no AWS and no server. Exits 0 with or without anomalies, 2 where the input cannot be used.
+    """
+    started = time.monotonic()
+    plan = Plan(accounts=_accounts(accounts), kinds=kinds, since=_utc(since), until=_utc(until), jobs=jobs)
+    finished = _read(paths, plan, events_file)
+    every = anomalies(finished, plan)
+    store.keep(every, plan.accounts, store.place())
+    chosen = [each for each in every if (everything or each.alerts) and each.severity >= min_severity]
+    absent = _absent(finished, plan)
+    if summary_file is not None:
+        counted = summary(finished.reckoning, finished.replay.counts, every, list(absent))
+        summary_file.write_bytes(msgspec.json.format(_JSON.encode(counted), indent=2) + b"\n")
+    story = _story(finished, plan, every, chosen, list(absent.values()), time.monotonic() - started, min_severity)
+    _print(story, form, output, [shlex.quote(path) for path in paths])
+
+
+def _read(paths: Sequence[str], plan: Plan, events_file: Path | None) -> Run:
+    sources = find_objects(paths)
+    with _progress(sources) as done, _events(events_file) as keep:
+        finished = run(sources, plan, done, keep)
+    if finished.reckoning.records == 0:
+        reasons = (
+            "; ".join(f"{each.file}: {each.reason}" for each in finished.reckoning.rejected[:3]) or "no file in it"
+        )
+        raise UnusableInput(
+            f"no CloudTrail record in {', '.join(paths)} ({reasons}); give log objects (.json.gz), JSON lines, "
+            "or a folder or zip file of them"
+        )
+    return finished
+
+
+def _print(story: Story, form: str, output: Path | None, paths: Sequence[str]) -> None:
+    """The result to stdout or the file; the account beside it, on stderr where stdout carries JSON."""
+    lines = b"".join(_JSON.encode(each) + b"\n" for each in story.shown)
+    head, tail = account_of_replay.head(story), account_of_replay.tail(story, paths)
+    table = account_of_replay.table(story)
+    text = "\n".join([*head, "", *table, *tail])
+    if form == "table":
+        click.echo(text)
+        if output is not None:
+            output.write_text(text + "\n", encoding="utf-8")
+    elif output is None:
+        click.get_binary_stream("stdout").write(lines)
+        click.echo("\n".join([*head, *tail]), err=True)
+    else:
+        output.write_bytes(lines)
+        click.echo(text)
+
+
+def _story(
+    finished: Run,
+    plan: Plan,
+    every: Sequence[Anomaly],
+    shown: Sequence[Anomaly],
+    absent: Sequence[str],
+    seconds: float,
+    min_severity: float,
+) -> Story:
+    catalog, prices = loaded()
+    return Story(
+        reckoning=finished.reckoning,
+        counts=finished.replay.counts,
+        every=every,
+        shown=shown,
+        absent=absent,
+        accounts=plan.accounts,
+        catalog=catalog,
+        prices_date=prices.date,
+        seconds=seconds,
+        min_severity=min_severity,
+    )
+
+
+def _absent(finished: Run, plan: Plan) -> dict[str, str]:
+    """The kinds that need records which a trail holds only if told to, and of which none was read."""
+    catalog = loaded()[0]
+    return {
+        name: f"{kind.needs}: {kind.many} are not judged"
+        for name, kind in sorted(catalog.kinds.items())
+        if kind.needs and name not in finished.reckoning.classes and (plan.kinds is None or name in plan.kinds)
+    }
+
+
+def _accounts(file: Path | None) -> Mapping[str, Account]:
+    if file is None:
+        return {}
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UnusableInput(
+            f"{file}: {error.strerror}; give a JSON list of accounts, or leave --accounts out"
+        ) from error
+    return read_accounts(content, str(file))
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
+@contextmanager
+def _progress(sources: Sequence[Source]) -> Iterator[Callable[[], object]]:
+    """A bar on a terminal's stderr; silence elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    with click.progressbar(length=len(sources), label="Reading", file=sys.stderr) as bar:
+        yield lambda: bar.update(1)
+
+
+@contextmanager
+def _events(file: Path | None) -> Iterator[Callable[[Sequence[UsageEvent]], object] | None]:
+    """Writes usage events as JSON lines, minute by minute, in order of time and id within a minute."""
+    if file is None:
+        yield None
+        return
+    with file.open("wb") as stream:
+        yield lambda events: _write(stream, events)
+
+
+def _write(stream: IO[bytes], events: Sequence[UsageEvent]) -> None:
+    for event in sorted(events, key=lambda each: (each.event_time, each.event_id, each.kind, each.group or "")):
+        stream.write(_JSON.encode(event) + b"\n")

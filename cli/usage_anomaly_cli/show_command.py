@@ -1,0 +1,37 @@
+"""`usage-anomaly show`: what would the alert of this anomaly say?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from usage_anomaly import catalog
+from usage_anomaly.alerts import mail
+from usage_anomaly.enrichment.accounts import read_accounts
+from usage_anomaly_cli import store
+
+
+@click.command()
+@click.argument("identity", metavar="ID")
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    help="Output of replay --format jsonl; without it the last replay.",
+)
+@click.option("--accounts", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="JSON list of accounts.")
+@click.option("--format", "form", type=click.Choice(["mail", "json"]), default="mail", show_default=True)
+def show(identity: str, source: Path | None, accounts: Path | None, form: str) -> None:
+    """Show one anomaly of the last replay as its alert reads, or all that is known of it as JSON."""
+    kept = store.find(identity, source or store.place())
+    if form == "json":
+        click.echo(msgspec.json.format(msgspec.json.encode(kept.anomaly), indent=2).decode())
+        return
+    account = kept.account
+    if accounts is not None:
+        account = read_accounts(accounts.read_bytes(), str(accounts)).get(kept.anomaly.account_id)
+    kind = catalog.load().kind_of(kept.anomaly.kind)
+    message = mail.render(kept.anomaly, kind, account, update=len(kept.anomaly.alerts) - 1, recipient="replay")
+    click.echo(f"Subject: {message.subject}\n\n{message.text}")

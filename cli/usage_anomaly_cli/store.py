@@ -1,0 +1,60 @@
+"""Where does `show` find the anomalies of the last replay?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from usage_anomaly.anomalies import Anomaly
+from usage_anomaly.enrichment.accounts import Account
+from usage_anomaly.errors import UnusableInput
+
+_LINES = msgspec.json.Encoder()
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """One anomaly with its account, as `replay` keeps it."""
+
+    anomaly: Anomaly
+    account: Account | None = None
+
+
+def place(environment: Mapping[str, str] = os.environ) -> Path:
+    """The file of the last replay: $XDG_STATE_HOME/usage-anomaly/last-replay.jsonl, by default below ~/.local/state."""
+    base = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "usage-anomaly" / "last-replay.jsonl"
+
+
+def keep(anomalies: Sequence[Anomaly], accounts: Mapping[str, Account], file: Path) -> None:
+    """Write the anomalies of a replay, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(f".{os.getpid()}")
+    draft.write_bytes(b"".join(_LINES.encode(Kept(each, accounts.get(each.account_id))) + b"\n" for each in anomalies))
+    draft.replace(file)
+
+
+def find(identity: str, file: Path) -> Kept:
+    """The anomaly of an id, from `keep`'s file or the output of `replay --format jsonl`. Raises UnusableInput."""
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError as error:
+        raise UnusableInput(f"{file}: {error.strerror}; replay first, or name a replay's output with --from") from error
+    known = [_read(line, f"{file}: line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
+    found = next((each for each in known if each.anomaly.id == identity), None)
+    if found is None:
+        ids = ", ".join(each.anomaly.id for each in known[:5]) or "none"
+        raise UnusableInput(f"no anomaly {identity} in {file}; it holds {len(known):,}: {ids}")
+    return found
+
+
+def _read(line: bytes, where: str) -> Kept:
+    try:
+        wrapped = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+        if "anomaly" in wrapped:
+            return msgspec.json.decode(line, type=Kept)
+        return Kept(msgspec.json.decode(line, type=Anomaly))
+    except msgspec.DecodeError as error:
+        raise UnusableInput(f"{where} is no anomaly ({error}); give the output of replay --format jsonl") from error

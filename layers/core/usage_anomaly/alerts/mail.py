@@ -1,0 +1,286 @@
+"""How is an anomaly told by mail?
+
+Plain text, one label per question, in the order in which a woken person asks: what, where, cost, who; then the commands.
+Every value from a record or a tag passes `plain.inert`; nothing stands in a command that `guidance` did not validate.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+import msgspec
+
+from usage_anomaly.alerts import updates, words
+from usage_anomaly.alerts.plain import ascii_line, inert
+from usage_anomaly.anomalies import Anomaly, Statement, Step
+from usage_anomaly.catalog import ATTEMPTS, Kind
+from usage_anomaly.enrichment import wording
+from usage_anomaly.enrichment.accounts import Account, account_name, ownership
+from usage_anomaly.enrichment.cost import UNPRICED
+from usage_anomaly.enrichment.evidence import ORGANIZATION
+from usage_anomaly.enrichment.severity import label
+
+Recipient = Literal["replay", "deployment"]
+Line = tuple[str, str]
+
+SUBJECT_CHARACTERS = 99  # SNS takes fewer than 100
+_LABEL_WIDTH = 8
+_SENTENCE = 300
+_REGIONS_SHOWN = 6
+_ACCOUNTS_SHOWN = 20
+_WHO_SHOWN = 6
+_REASONS_SHOWN = 5
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,120}")
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_COMMAND = re.compile(r"[ -~]+")
+_FIELD_WORDS = (
+    ("access_key_id", "key"),
+    ("actor_arn", "actor"),
+    ("source_address", "address"),
+    ("image_id", "image"),
+)
+
+
+class Mail(msgspec.Struct, frozen=True, kw_only=True):
+    """`subject` is printable ASCII below 100 characters; `text` has no control character but the newline."""
+
+    subject: str
+    text: str
+
+
+def render(
+    anomaly: Anomaly,
+    kind: Kind,
+    account: Account | None,
+    *,
+    update: int,
+    recipient: Recipient,
+    first_total: int | None = None,
+) -> Mail:
+    """The mail of an anomaly's last alert. `update` counts the mails about it from 1; `first_total` is what the first said.
+
+    A replay's reader has no deployment: the lines to acknowledge and suppress are left out.
+    """
+    top = [
+        *updates.line(anomaly, kind, update, acknowledgeable=recipient == "deployment", first_total=first_total),
+        *_what(anomaly, kind),
+        *_where(anomaly),
+        *_cost(anomaly, kind),
+        *_who(anomaly),
+        *_more(anomaly),
+        ("OWNER", _owner(anomaly, account)),
+    ]
+    bottom = [*_prevent(anomaly), *_why(anomaly), *_gaps(anomaly), *_record(anomaly), *_act(anomaly, recipient)]
+    text = "\n".join([*_laid_out(top), "", *_commands(anomaly), "", *_laid_out(bottom)])
+    return Mail(subject=_subject(anomaly, kind, account), text=text + "\n")
+
+
+def _laid_out(lines: Iterable[Line]) -> list[str]:
+    return [f"{name:<{_LABEL_WIDTH}}{text}".rstrip() for name, text in lines]
+
+
+def _said(anomaly: Anomaly, topic: str) -> list[Statement]:
+    return [statement for statement in anomaly.evidence if statement.topic == topic]
+
+
+def _text(statement: Statement) -> str:
+    return inert(statement.text, _SENTENCE)
+
+
+def _is_attempts(anomaly: Anomaly) -> bool:
+    return anomaly.kind.endswith(ATTEMPTS)
+
+
+def _things(anomaly: Anomaly, kind: Kind) -> str:
+    if _is_attempts(anomaly):
+        return f"{words.several(anomaly.total, 'refused call', 'refused calls')} for {kind.many}"
+    groups = {inert(name, 30): count for name, count in anomaly.groups.items()}
+    return words.things(anomaly.total, groups, kind.one, kind.many)
+
+
+def _subject(anomaly: Anomaly, kind: Kind, account: Account | None) -> str:
+    """ "[9.4 CRITICAL] sandbox-ml 111122223333: 47 p3.16xlarge, 1,151 USD/h, one access key"."""
+    reason = anomaly.alerts[-1].reason if anomaly.alerts else "opened"
+    state = "" if reason == "opened" else f", {reason}"
+    number = ascii_line(anomaly.account_id, 14)
+    name = ascii_line(_name(anomaly, account), 22)
+    where = number if name == number else f"{name} {number}"
+    parts = [ascii_line(_things(anomaly, kind), 34)]
+    if anomaly.cost.usd_per_hour is not None and not _is_attempts(anomaly):
+        parts.append(words.usd_per_hour(anomaly.cost.usd_per_hour))
+    parts.extend(_doer_in_short(anomaly))
+    head = f"[{anomaly.severity:.1f} {label(anomaly.severity)}{state}] {where}: "
+    return ascii_line(head + ", ".join(parts), SUBJECT_CHARACTERS)
+
+
+def _doer_in_short(anomaly: Anomaly) -> list[str]:
+    if anomaly.automation:
+        return [ascii_line(anomaly.automation, 24)]
+    if not anomaly.actors:
+        return []
+    main = anomaly.actors[0]
+    if main.long_lived_key:
+        return ["one access key" if main.share > 0.995 else "an access key"]
+    return [ascii_line(wording.identity(main.arn), 24)] if main.arn else []
+
+
+def _name(anomaly: Anomaly, account: Account | None) -> str:
+    return account_name(account, anomaly.account_name or anomaly.account_id)
+
+
+def _what(anomaly: Anomaly, kind: Kind) -> list[Line]:
+    calls = _said(anomaly, "calls")
+    start, end = (calls[0].query.start, calls[0].query.end) if calls else (None, None)
+    when = words.span(start or anomaly.start, end or anomaly.last_seen) + " UTC"
+    if _is_attempts(anomaly):
+        return [
+            ("WHAT", f"{_text(calls[0]) if calls else _things(anomaly, kind)}, {when}; no use and no spend by them")
+        ]
+    sizes = _said(anomaly, "size")
+    size = f" ({_text(sizes[0])})" if sizes else ""
+    by = f" by {_text(calls[0])}" if calls else ""
+    releases = _said(anomaly, "released")
+    released = f"; {_text(releases[0])}" if releases else ("; no release seen" if kind.releasable else "")
+    return [("WHAT", f"{_things(anomaly, kind)}{size}, {when}{by}{released}")]
+
+
+def _where(anomaly: Anomaly) -> list[Line]:
+    regions = words.listed({inert(name, 30): count for name, count in anomaly.regions.items()}, _REGIONS_SHOWN)
+    known = "".join(f"; {_text(statement)}" for statement in _said(anomaly, "where"))
+    usual = "" if anomaly.expected is None else f". Usual: {words.number(anomaly.expected)}"
+    lines = [("WHERE", f"{regions}{known}{usual}")]
+    if anomaly.accounts:
+        ranked = sorted(anomaly.accounts.items(), key=lambda item: (-item[1], item[0]))
+        rows = [f"{inert(name, 14)} {count:,}" for name, count in ranked[:_ACCOUNTS_SHOWN]]
+        more = len(ranked) - _ACCOUNTS_SHOWN
+        lines.extend(_under("IN", [words.several(len(ranked), "account", "accounts") + ":", *rows]))
+        if more > 0:
+            lines.append(("", f"and {more:,} more"))
+    return lines
+
+
+def _under(name: str, texts: Iterable[str]) -> list[Line]:
+    """Several lines under one label."""
+    return [(name if at == 0 else "", text) for at, text in enumerate(texts)]
+
+
+def _cost(anomaly: Anomaly, kind: Kind) -> list[Line]:
+    cost = anomaly.cost
+    if _is_attempts(anomaly):
+        return [("COST", "none: refused calls cost nothing")]
+    if cost.usd_per_hour is None:
+        return [("COST", UNPRICED if kind.price == "none" else inert(cost.basis, _SENTENCE))]
+    figures = words.usd_per_hour(cost.usd_per_hour)
+    if cost.usd_so_far is not None:
+        figures += f"; {words.about(cost.usd_so_far)} USD so far"
+    if cost.usd_month_end is not None and cost.usd_per_hour > 0:
+        figures += f"; {words.about(cost.usd_month_end)} USD by month end if nothing stops it"
+    sure = "" if cost.confidence >= 0.995 else f"; confidence {cost.confidence:.0%}"
+    return _under("COST", [figures, f"{inert(cost.basis, _SENTENCE)}, before discounts{sure}"])
+
+
+def _who(anomaly: Anomaly) -> list[Line]:
+    statements = [*_said(anomaly, "who")[:_WHO_SHOWN], *_said(anomaly, "automation")]
+    texts = [_text(statement) for statement in statements]
+    return _under("WHO", texts or ["not established: the records hold no identity"])
+
+
+def _more(anomaly: Anomaly) -> list[Line]:
+    before = [_text(statement) for statement in _said(anomaly, "before")]
+    also = [_text(statement) for topic in ("identity", "through") for statement in _said(anomaly, topic)]
+    return [*_under("BEFORE", before), *_under("ALSO", also), *_under("ORG", _organization(anomaly))]
+
+
+def _organization(anomaly: Anomaly) -> list[str]:
+    """What was found elsewhere, then in one line what was looked for and not found."""
+    statements = _said(anomaly, "organization")
+    found = [_text(statement) for statement in statements if statement.count]
+    missing = [_searched(statement) for statement in statements if not statement.count]
+    return [*found, f"same {', '.join(missing)} in other accounts: none found"] if missing else found
+
+
+def _searched(statement: Statement) -> str:
+    return next((word for field, word in _FIELD_WORDS if getattr(statement.query, field) is not None), "doer")
+
+
+def _owner(anomaly: Anomaly, account: Account | None) -> str:
+    if anomaly.account_id == ORGANIZATION:
+        return "each account's own"
+    if account is None:
+        return "not known: the account is not in the accounts file"
+    owns = ownership(account)
+    parts = [inert(value, 40) for value in (owns.owner, owns.team if owns.team != owns.owner else None) if value]
+    named = (("cost centre", owns.cost_centre), ("OU", owns.ou), ("business unit", owns.business_unit))
+    parts.extend(f"{word} {inert(value, 40)}" for word, value in named if value)
+    return ", ".join(parts) or "not known: the account has no tag Owner, Team or CostCenter"
+
+
+def _steps(anomaly: Anomaly, kind: str) -> list[Step]:
+    return [step for step in anomaly.guidance if step.kind == kind]
+
+
+def _commands(anomaly: Anomaly) -> list[str]:
+    """Numbered, the command on a line of its own: ready to paste."""
+    steps = _steps(anomaly, "contain")
+    if not steps:
+        return ["No command: the records name no key and no resource that one could stop."]
+    lines = [f"Run in {_account_said(anomaly)}:"]
+    for number, step in enumerate(steps, start=1):
+        lines.append(f"{number} {inert(step.text, _SENTENCE)}")
+        if step.command is not None:
+            shown = (
+                step.command if _COMMAND.fullmatch(step.command) else "no command: it holds characters that none needs"
+            )
+            lines.append(f"    {shown}")
+    return lines
+
+
+def _account_said(anomaly: Anomaly) -> str:
+    if anomaly.account_id == ORGANIZATION:
+        return "each account named"
+    known = _ACCOUNT.fullmatch(anomaly.account_id)
+    return f"account {anomaly.account_id if known else inert(anomaly.account_id, 14)}"
+
+
+def _prevent(anomaly: Anomaly) -> list[Line]:
+    steps = _steps(anomaly, "prevent")
+    texts = [inert(step.text, _SENTENCE) + (" (policy under RECORD)" if step.command else "") for step in steps]
+    attack = [f"ATT&CK {inert(step.text, 80)}" for step in _steps(anomaly, "attack")]
+    return _under("PREVENT", [*texts, *attack])
+
+
+def _why(anomaly: Anomaly) -> list[Line]:
+    reasons = list(dict.fromkeys(inert(finding.reason, _SENTENCE) for finding in anomaly.findings))
+    weighed = [inert(reason, 120) for reason in anomaly.severity_reasons[:_REASONS_SHOWN]]
+    severity = [f"{anomaly.severity:.1f} of 10: {', '.join(weighed)}"] if weighed else []
+    return _under("WHY", [*reasons[:_REASONS_SHOWN], *severity])
+
+
+def _gaps(anomaly: Anomaly) -> list[Line]:
+    """What was not judged or not known, each with its reason."""
+    gaps = [f"{inert(name, 20)}: {inert(why, 80)}" for name, why in sorted(anomaly.ready.items()) if why != "yes"]
+    gaps.extend(inert(note, _SENTENCE) for note in anomaly.notes)
+    if anomaly.truncated:
+        gaps.append("records cut short: part of the quantity is what the request asked for")
+    return [("GAPS", "; ".join(gaps))] if gaps else []
+
+
+def _record(anomaly: Anomaly) -> list[Line]:
+    command = _with_id(anomaly, "usage-anomaly show {}")
+    ids = f" ({words.several(anomaly.resource_count, 'id', 'ids')})" if anomaly.resource_count else ""
+    return [("RECORD", f"{command}{ids}")]
+
+
+def _act(anomaly: Anomaly, recipient: Recipient) -> list[Line]:
+    if recipient != "deployment":
+        return []
+    suppress = 'usage-anomaly suppress {} --until YYYY-MM-DD --up-to QUANTITY --reason "..."'
+    return _under("ACT", [_with_id(anomaly, "usage-anomaly ack {}"), _with_id(anomaly, suppress)])
+
+
+def _with_id(anomaly: Anomaly, command: str) -> str:
+    if _ID.fullmatch(anomaly.id):
+        return command.format(anomaly.id)
+    return "no command: the account's id in the records is not of the known form"

@@ -1,0 +1,71 @@
+"""What has changed since the reader was first told?"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from usage_anomaly.alerts import words
+from usage_anomaly.alerts.plain import inert
+from usage_anomaly.anomalies import Alert, Anomaly
+from usage_anomaly.catalog import ATTEMPTS, Kind
+
+
+def line(
+    anomaly: Anomaly, kind: Kind, update: int, *, acknowledgeable: bool, first_total: int | None
+) -> list[tuple[str, str]]:
+    """The line that opens every mail but the first: its number and time, when it was first told, what is new."""
+    if not anomaly.alerts or anomaly.alerts[-1].reason == "opened":
+        return []
+    last, first = anomaly.alerts[-1], anomaly.alerts[0]
+    at = "" if first_total is None else f" at {first_total:,}"
+    pending = " Nobody has acknowledged." if acknowledgeable and last.reason != "closed" else ""
+    text = f"{update}, {_time(last.at)}: {_news(anomaly, kind, last)}. First told {_since(first.at, last.at)}{at}.{pending}"
+    return [("UPDATE", text)]
+
+
+def _news(anomaly: Anomaly, kind: Kind, alert: Alert) -> str:
+    things = "refused calls" if anomaly.kind.endswith(ATTEMPTS) else kind.many
+    if alert.reason == "grown":
+        return f"grown to {anomaly.total:,} {things}"
+    if alert.reason == "quiet":
+        return f"no new {things} since {_since(_last_use(anomaly), alert.at)}{_running(anomaly, kind, '; ')}"
+    if alert.reason == "reminder":
+        return f"nothing has ended it{_running(anomaly, kind, '; ')}"
+    return _closed(anomaly, things)
+
+
+def _closed(anomaly: Anomaly, things: str) -> str:
+    said = {
+        "released": f"closed, all {anomaly.total:,} {things} are released",
+        "expired": f"closed, no new {things} for a day",
+        "withdrawn": "closed, withdrawn: records that came later undo the finding",
+        "joined": f"closed, it is one with {inert(anomaly.joined_to or 'another anomaly', 80)}",
+        "acknowledged": "closed, acknowledged",
+    }
+    return said.get(anomaly.closed_reason or "", "closed")
+
+
+def _running(anomaly: Anomaly, kind: Kind, before: str) -> str:
+    """What still runs, for what can be released: "31 of 47 not seen released"."""
+    if not kind.releasable or anomaly.kind.endswith(ATTEMPTS):
+        return ""
+    left = max(0, anomaly.total - anomaly.released)
+    return (
+        f"{before}{left:,} of {anomaly.total:,} not seen released"
+        if left
+        else f"{before}all {anomaly.total:,} released"
+    )
+
+
+def _last_use(anomaly: Anomaly) -> datetime:
+    """The last call's own time where the evidence has it; `last_seen` is its bucket's."""
+    ends = [each.query.end for each in anomaly.evidence if each.topic == "calls" and each.query.end is not None]
+    return ends[0] if ends else anomaly.last_seen
+
+
+def _time(time: datetime) -> str:
+    return f"{words.day(time)} {words.clock(time)} UTC"
+
+
+def _since(time: datetime, now: datetime) -> str:
+    return words.clock(time) if time.date() == now.date() else f"{words.day(time)} {words.clock(time)}"

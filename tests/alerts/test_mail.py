@@ -1,0 +1,145 @@
+"""Does the mail say what happened, so that a woken person can act on it?
+
+The expected mails stand beside this file as `mails/*.txt`: read them as a reader would.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.enrichment import incidents
+from usage_anomaly.alerts.mail import Mail, render
+from usage_anomaly.anomalies import Alert, Anomaly
+from usage_anomaly.catalog import Catalog
+from usage_anomaly.enrichment.evidence import ORGANIZATION
+
+MAILS = Path(__file__).parent / "mails"
+
+
+def _stolen_key(catalog: Catalog) -> Anomaly:
+    events = incidents.stolen_key()
+    findings = [
+        incidents.finding("threshold", 47, 6, "47 instances in 60 minutes, limit 6 for development accounts", events),
+        incidents.finding("burn_rate", 1150.56, 5, "burn rate 1,151 USD/h added in 60 minutes, limit 5", events),
+    ]
+    return incidents.told(catalog.kinds["ec2.instances"], events, findings)
+
+
+def _grown(catalog: Catalog) -> Mail:
+    anomaly = _stolen_key(catalog)
+    alerts = (Alert(incidents.at("10:09"), "opened"), Alert(incidents.at("11:12"), "grown"))
+    grown = msgspec.structs.replace(anomaly, state="grown", alerts=alerts)
+    kind = catalog.kinds["ec2.instances"]
+    return render(grown, kind, incidents.SANDBOX, update=2, recipient="deployment", first_total=3)
+
+
+def _quiet(catalog: Catalog) -> Mail:
+    anomaly = _stolen_key(catalog)
+    alerts = (Alert(incidents.at("10:09"), "opened"), Alert(incidents.at("13:15"), "quiet"))
+    quiet = msgspec.structs.replace(anomaly, state="quiet", released=16, alerts=alerts)
+    return render(quiet, catalog.kinds["ec2.instances"], incidents.SANDBOX, update=3, recipient="replay")
+
+
+def _big_machine(catalog: Catalog) -> Mail:
+    events = incidents.big_machine()
+    account = msgspec.structs.replace(incidents.SANDBOX, name="data-prod", tags={"Owner": "platform"})
+    reason = "burn rate 109 USD/h added in 60 minutes, limit 50 for production accounts"
+    findings = [incidents.finding("burn_rate", 109.2, 50, reason, events)]
+    anomaly = incidents.told(catalog.kinds["ec2.instances"], events, findings, account, now=incidents.at("14:25"))
+    return render(anomaly, catalog.kinds["ec2.instances"], account, update=1, recipient="replay")
+
+
+def _invocations(catalog: Catalog) -> Mail:
+    events = incidents.invocations()
+    reason = "20,000 invocations in 10 minutes, limit 500 for accounts of unknown type"
+    findings = [incidents.finding("threshold", 20_000, 500, reason, events)]
+    kind = catalog.kinds["lambda.invocations"]
+    return render(incidents.told(kind, events, findings, None), kind, None, update=1, recipient="replay")
+
+
+def _refusals(catalog: Catalog) -> Mail:
+    events = incidents.refusals()
+    findings = [incidents.finding("threshold", 300, 50, "300 calls in 60 minutes, limit 150", events)]
+    kind = catalog.kinds["ec2.instances"]
+    anomaly = incidents.told(kind, events, findings, kind_name="ec2.instances.attempts")
+    return render(anomaly, kind, incidents.SANDBOX, update=1, recipient="replay")
+
+
+def _organization(catalog: Catalog) -> Mail:
+    events = incidents.everywhere()
+    reason = "30 instances in 60 minutes over all accounts, limit 25 for the organization"
+    findings = [incidents.finding("threshold", 30, 25, reason, events)]
+    kind = catalog.kinds["ec2.instances"]
+    anomaly = incidents.told(kind, events, findings, None, account_id=ORGANIZATION)
+    return render(anomaly, kind, None, update=1, recipient="replay")
+
+
+CASES: dict[str, Callable[[Catalog], Mail]] = {
+    "stolen_key_grown": _grown,
+    "stolen_key_quiet": _quiet,
+    "karpenter_big_machine": _big_machine,
+    "lambda_retries": _invocations,
+    "refused_launches": _refusals,
+    "organization": _organization,
+}
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_mail_reads_as_agreed(name: str, catalog: Catalog) -> None:
+    """Wording is the product: a change of it is a change that somebody reads and agrees to."""
+    mail = CASES[name](catalog)
+    expected = (MAILS / f"{name}.txt").read_text(encoding="utf-8")
+    assert f"Subject: {mail.subject}\n\n{mail.text}" == expected
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_mail_leaves_nothing_unsaid(name: str, catalog: Catalog) -> None:
+    """ "unknown" and None where the records can tell send the reader to search what the alert knew."""
+    text = CASES[name](catalog).text
+    assert "None" not in text
+    assert not re.search(r"\bunknown\b", text) or name == "lambda_retries"
+
+
+def test_replay_prints_no_command_that_needs_a_deployment(catalog: Catalog) -> None:
+    """An analyst with a folder of files has nothing to acknowledge."""
+    text = _quiet(catalog).text
+    assert "usage-anomaly ack" not in text
+    assert "Nobody has acknowledged" not in text
+    assert "usage-anomaly suppress" in _grown(catalog).text
+
+
+def test_first_mail_has_no_update_line(catalog: Catalog) -> None:
+    """Only what follows the first mail is an update."""
+    assert _big_machine(catalog).text.startswith("WHAT ")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"closed_reason": "released", "released": 47}, "closed, all 47 instances are released"),
+        ({"closed_reason": "expired"}, "closed, no new instances for a day"),
+        ({"closed_reason": "withdrawn"}, "closed, withdrawn: records that came later undo the finding"),
+        ({"closed_reason": "joined", "joined_to": "ec2-instances-1"}, "closed, it is one with ec2-instances-1"),
+    ],
+)
+def test_closed_says_why(changes: dict[str, object], said: str, catalog: Catalog) -> None:
+    """A reader who is told "closed" has to know whether the money stopped."""
+    alerts = (Alert(incidents.at("10:09"), "opened"), Alert(incidents.at("10:09") + timedelta(days=1), "closed"))
+    anomaly = msgspec.structs.replace(_stolen_key(catalog), state="closed", alerts=alerts, **changes)
+    mail = render(anomaly, catalog.kinds["ec2.instances"], None, update=4, recipient="replay")
+    assert mail.text.startswith("UPDATE  4, 26 Nov 10:09 UTC: " + said)
+    assert ", closed]" in mail.subject
+
+
+def test_reminder_says_what_still_runs(catalog: Catalog) -> None:
+    """Nothing may sound resolved while the money burns."""
+    alerts = (Alert(incidents.at("10:09"), "opened"), Alert(incidents.at("16:09"), "reminder"))
+    anomaly = msgspec.structs.replace(_stolen_key(catalog), alerts=alerts, released=16)
+    mail = render(anomaly, catalog.kinds["ec2.instances"], None, update=3, recipient="replay")
+    assert "nothing has ended it; 31 of 47 not seen released" in mail.text
