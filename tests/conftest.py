@@ -19,6 +19,8 @@ IN_CI = os.environ.get("CI") == "true"
 # On a desk each run draws new examples, so that the tests keep searching; in CI a run must not depend on luck.
 hypothesis.settings.register_profile("desk", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)
+# For the promises: `pytest tests/replay --hypothesis-profile=deep`.
+hypothesis.settings.register_profile("deep", deadline=None, max_examples=5_000)
 hypothesis.settings.load_profile("ci" if IN_CI else "desk")
 
 

@@ -116,18 +116,34 @@ def _of_samples(file: Path, catalog: Catalog, prices: Prices) -> Iterator[str]:
     if not path.is_file():
         yield f"{path}: missing; samples are left out of an installed package, so check in a checkout"
         return
-    kind = file.parent.name
     samples: list[Sample] = []
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            sample = msgspec.json.decode(line, type=Sample)
+            sample = decoded(line)
         except msgspec.DecodeError as error:
             yield f"{path}:{number}: {error}; a line is one object with name, expect and record"
             continue
         samples.append(sample)
-        events = [event for event in read_sample(sample, catalog, prices) if event.kind in (kind, kind + ATTEMPTS)]
-        yield from (f"{path}:{number}: {sample.name!r}: {each}" for each in _differences(sample.expect, events))
+        found = of_sample(file.parent.name, sample, catalog, prices)
+        yield from (f"{path}:{number}: {sample.name!r}: {each}" for each in found)
     yield from (f"{path}: {each}" for each in _of_choice(samples))
+
+
+def decoded(line: bytes) -> Sample:
+    """Read one line of samples.jsonl. Raises msgspec.DecodeError."""
+    return msgspec.json.decode(line, type=Sample)
+
+
+def of_sample(kind: str, sample: Sample, catalog: Catalog, prices: Prices) -> Iterator[str]:
+    """Where the events of a sample's record, of its own kind and attempts, are not those expected."""
+    payload = read_payload(msgspec.json.encode(sample.record), "sample.json")
+    events = [
+        event
+        for record in payload.records
+        for event in read_usage(record, event_time(record) or SOME_TIME, record.event_id or "", catalog, prices)
+    ]
+    own = [event for event in events if event.kind in (kind, kind + ATTEMPTS)]
+    yield from _differences(sample.expect, own)
 
 
 def _of_choice(samples: list[Sample]) -> Iterator[str]:
@@ -140,16 +156,6 @@ def _of_choice(samples: list[Sample]) -> Iterator[str]:
         yield f"{counting} samples count; add records until {COUNTING_SAMPLES} do"
     if silent < SILENT_SAMPLES:
         yield f"{silent} samples stay silent; add look-alikes until {SILENT_SAMPLES} do"
-
-
-def read_sample(sample: Sample, catalog: Catalog, prices: Prices) -> list[UsageEvent]:
-    """The usage events of a sample's record, of every kind."""
-    payload = read_payload(msgspec.json.encode(sample.record), "sample.json")
-    return [
-        event
-        for record in payload.records
-        for event in read_usage(record, event_time(record) or SOME_TIME, record.event_id or "", catalog, prices)
-    ]
 
 
 def _differences(expect: Iterable[dict[str, Any]], events: list[UsageEvent]) -> Iterator[str]:

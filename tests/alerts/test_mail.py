@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
-
 from tests.enrichment import incidents
+
 from usage_anomaly.alerts.mail import Mail, render
 from usage_anomaly.anomalies import Alert, Anomaly
 from usage_anomaly.catalog import Catalog
@@ -22,13 +23,13 @@ from usage_anomaly.enrichment.evidence import ORGANIZATION
 MAILS = Path(__file__).parent / "mails"
 
 
-def _stolen_key(catalog: Catalog) -> Anomaly:
-    events = incidents.stolen_key()
+def _stolen_key(catalog: Catalog, released: int = 0, **changes: Any) -> Anomaly:
+    events = incidents.stolen_key(released)
     findings = [
         incidents.finding("threshold", 47, 6, "47 instances in 60 minutes, limit 6 for development accounts", events),
         incidents.finding("burn_rate", 1150.56, 5, "burn rate 1,151 USD/h added in 60 minutes, limit 5", events),
     ]
-    return incidents.told(catalog.kinds["ec2.instances"], events, findings)
+    return incidents.told(catalog.kinds["ec2.instances"], events, findings, **changes)
 
 
 def _grown(catalog: Catalog) -> Mail:
@@ -40,9 +41,8 @@ def _grown(catalog: Catalog) -> Mail:
 
 
 def _quiet(catalog: Catalog) -> Mail:
-    anomaly = _stolen_key(catalog)
     alerts = (Alert(incidents.at("10:09"), "opened"), Alert(incidents.at("13:15"), "quiet"))
-    quiet = msgspec.structs.replace(anomaly, state="quiet", released=16, alerts=alerts)
+    quiet = _stolen_key(catalog, released=16, state="quiet", alerts=alerts, now=incidents.at("13:15"))
     return render(quiet, catalog.kinds["ec2.instances"], incidents.SANDBOX, update=3, recipient="replay")
 
 
@@ -140,6 +140,6 @@ def test_closed_says_why(changes: dict[str, object], said: str, catalog: Catalog
 def test_reminder_says_what_still_runs(catalog: Catalog) -> None:
     """Nothing may sound resolved while the money burns."""
     alerts = (Alert(incidents.at("10:09"), "opened"), Alert(incidents.at("16:09"), "reminder"))
-    anomaly = msgspec.structs.replace(_stolen_key(catalog), alerts=alerts, released=16)
+    anomaly = _stolen_key(catalog, released=16, alerts=alerts)
     mail = render(anomaly, catalog.kinds["ec2.instances"], None, update=3, recipient="replay")
     assert "nothing has ended it; 31 of 47 not seen released" in mail.text

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.anomalies.test_series import FIRST, event, of
+
 from usage_anomaly.anomalies.extents import Extent, Extents, Rules
 from usage_anomaly.series import BUCKETS_PER_DAY
 
 DAY = 24 * 60
 
 
-def extents(calls: list[tuple[float, int]], *, limit: int = 5, burn: float | None = None, usd: float | None = None) -> list[Extent]:
+def extents(
+    calls: list[tuple[float, int]], *, limit: int = 5, burn: float | None = None, usd: float | None = None
+) -> list[Extent]:
     """The extents of launches at (minutes, quantity); 5 per 10 minutes, 15 an hour, 60 a day."""
     series = of([event(number, at, quantity=count, usd=usd) for number, (at, count) in enumerate(calls)])
-    found = Extents(series, Rules(limit=limit, burn_limit=burn, coverage=FIRST))
+    found = Extents(series, Rules(limit=5, burn_limit=burn, coverage=FIRST))
     found.refresh(0)
     return found.all()
 

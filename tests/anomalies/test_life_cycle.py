@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from msgspec.structs import replace
 from tests.anomalies.test_series import FIRST, START
-from usage_anomaly.anomalies.life_cycle import Told, View, Tick, due, match, mint, step, update
+
+from usage_anomaly.anomalies.life_cycle import Tick, Told, View, due, match, mint, step, update
 
 KIND, ACCOUNT = "ec2.instances", "111122223333"
 
@@ -65,7 +67,7 @@ def test_growth_is_told_at_twice_after_half_an_hour_and_tenfold_at_once() -> Non
 def test_growth_in_dollars_counts_too() -> None:
     """Two more machines, but the large ones."""
     told = step(opened(), view(5, micro=1_000_000), at(5))
-    priced = Told(**{**{name: getattr(told, name) for name in told.__struct_fields__}, "told_micro": 1_000_000})
+    priced = replace(told, told_micro=1_000_000)
     assert reasons(step(priced, view(6, micro=12_000_000), at(8))) == ["opened", "grown"]
 
 
@@ -129,7 +131,13 @@ def test_a_finding_undone_by_later_records_ends_as_withdrawn() -> None:
 def test_two_anomalies_joined_by_late_records_keep_their_ids() -> None:
     """Both ids were told to people; the later one points to the earlier."""
     first, second = opened(), opened()
-    second = Told(**{**{n: getattr(second, n) for n in second.__struct_fields__}, "id": "second", "seen": (FIRST + 30, FIRST + 31)})
+    second = Told(
+        **{
+            **{n: getattr(second, n) for n in second.__struct_fields__},
+            "id": "second",
+            "seen": (FIRST + 30, FIRST + 31),
+        }
+    )
     after, owners = update(
         KIND, ACCOUNT, [first, second], [(FIRST, FIRST + 31)], lambda _: view(9, last_seen=31), at(300)
     )

@@ -49,7 +49,9 @@ def of(events: Sequence[UsageEvent]) -> Series:
 
 def test_a_bucket_starts_where_it_says() -> None:
     """Ids and windows are made from bucket starts."""
-    assert bucket_start(bucket_of(datetime(2026, 11, 25, 10, 9, 59, tzinfo=UTC))) == datetime(2026, 11, 25, 10, 5, tzinfo=UTC)
+    assert bucket_start(bucket_of(datetime(2026, 11, 25, 10, 9, 59, tzinfo=UTC))) == datetime(
+        2026, 11, 25, 10, 5, tzinfo=UTC
+    )
 
 
 def test_a_release_takes_off_what_its_launch_added() -> None:

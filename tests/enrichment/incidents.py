@@ -90,7 +90,7 @@ def habit(days: int, doer: dict[str, Any], quantity: int = 2, clock: str = "02:0
     ]
 
 
-def stolen_key() -> list[UsageEvent]:
+def stolen_key(released: int = 0) -> list[UsageEvent]:
     """Scenario 1: dry runs, refusals, then 47 p3.16xlarge in three regions by one long-lived key; a past by another role."""
     events = habit(28, KARPENTER, vcpus=4.0, usd_per_hour=0.23)
     attempt = {**THIEF, "kind": "ec2.instances.attempts", "direction": "attempt", "unit": "calls", "resource_ids": ()}
@@ -103,6 +103,10 @@ def stolen_key() -> list[UsageEvent]:
         machine = {"group": "p3.16xlarge", "gpus": 8.0 * quantity, "vcpus": 64.0 * quantity}
         money = {"usd_per_hour": 24.48 * quantity, "price_basis": "Linux on-demand list price of 2026-11-20"}
         events.append(event(200 + number, at(clock), region=region, quantity=quantity, **machine, **money, **THIEF))
+    given_back = {"direction": "release", "event_name": "TerminateInstances", "region": "us-east-2", "group": None}
+    gone = events[-3].resource_ids[:released]
+    if gone:
+        events.append(event(220, at("11:30"), quantity=released, resource_ids=gone, **given_back))
     return events
 
 
@@ -110,7 +114,9 @@ def big_machine() -> list[UsageEvent]:
     """Scenario 6: Karpenter, which starts small nodes each day, picks one u-12tb1.112xlarge."""
     events = habit(28, KARPENTER, quantity=4, vcpus=8.0, usd_per_hour=0.46)
     machine = {"group": "u-12tb1.112xlarge", "vcpus": 448.0, "gpus": 0.0, "usd_per_hour": 109.2}
-    events.append(event(300, at("14:20"), price_basis="Linux on-demand list price of 2026-11-20", **machine, **KARPENTER))
+    events.append(
+        event(300, at("14:20"), price_basis="Linux on-demand list price of 2026-11-20", **machine, **KARPENTER)
+    )
     return events
 
 
@@ -174,7 +180,9 @@ def finding(detector: Detector, actual: float, limit: float, reason: str, uses: 
     )
 
 
-def context(kind: str, events: Iterable[UsageEvent], account: str = ACCOUNT, start: datetime = DAY) -> evidence.EvidenceContext:
+def context(
+    kind: str, events: Iterable[UsageEvent], account: str = ACCOUNT, start: datetime = DAY
+) -> evidence.EvidenceContext:
     """The anomaly is all use of the kind from `start` on."""
     everything = sorted(events, key=lambda each: each.event_time)
     own = [each for each in everything if account in (each.account_id, evidence.ORGANIZATION)]
@@ -189,6 +197,7 @@ def context(kind: str, events: Iterable[UsageEvent], account: str = ACCOUNT, sta
         uses=uses,
         past=[each for each in alike if each.event_time < start],
         account_events=own,
+        tallied=kind == "lambda.invocations",
         others=lambda query: evidence.matching(query, everything),
         covered_from=own[0].event_time,
     )
@@ -206,9 +215,12 @@ def told(
     account_id = changes.pop("account_id", ACCOUNT)
     scene = context(name, events, account_id)
     uses, end = scene.uses, scene.last_seen
-    released = changes.pop("released_at", {})
+    gone = [each for each in scene.account_events if each.direction == "release"]
+    released = {resource: each.event_time for each in gone for resource in each.resource_ids}
     found = evidence.find(scene)
-    bill = cost.estimate(uses, released, changes.pop("now", at("11:12")), PRICES_DATE, False, priced=kind.price != "none")
+    bill = cost.estimate(
+        uses, released, changes.pop("now", at("11:12")), PRICES_DATE, False, priced=kind.price != "none"
+    )
     kind_of_account: AccountType = account_type(account)
     weight, reasons = severity.assess(
         severity.Facts(
@@ -229,9 +241,13 @@ def told(
         account_id=account_id,
         account_name=account_name(account, account_id),
         regions=_sums((each.region, each.quantity) for each in uses),
-        accounts=_sums((each.account_id, each.quantity) for each in uses) if account_id == evidence.ORGANIZATION else {},
+        accounts=_sums((each.account_id, each.quantity) for each in uses)
+        if account_id == evidence.ORGANIZATION
+        else {},
         start=uses[0].event_time,
         last_seen=end,
+        first_use=uses[0].event_time,
+        last_use=end,
         state="open",
         sequence=1,
         total=sum(each.quantity for each in uses),

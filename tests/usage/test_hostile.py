@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -11,13 +12,21 @@ from hypothesis import strategies as st
 from tests.usage.calls import call
 from tests.usage.conftest import Read
 
-from usage_anomaly.catalog import Catalog, load
+from usage_anomaly.catalog import BUNDLED, Catalog, load
+from usage_anomaly.usage import UsageEvent
 
 CATALOG = load()
 CALLS = sorted(CATALOG.wanted)
 
 # Names that the paths look for, so that nonsense reaches every step of them.
-NAMES = ["item", "items", "instancesSet", "instanceType", "instanceId", "minCount", "previousState", "name", "blockDeviceMapping", "ebs", "volumeSize", "volumeType", "omitted", "tagSet", "key", "value", "placement", "tenancy", "CreateNatGatewayResponse", "natGateway", "natGatewayId", "volumeId", "size", "iops", "functionName", "ARN", "dBInstanceIdentifier", "dBInstanceClass", "engine", "multiAZ", "publicIpv4Pool", "allocationId", "arn", "type", "sessionContext", "sessionIssuer", "invokedBy", "accountId", "accessKeyId", "principalId", "instanceMarketOptions", "marketType", "invocationType", "tagList", "CopyVolumesResponse", "volumeSet"]
+LOOKED_FOR = (
+    "item items instancesSet instanceType instanceId minCount previousState name blockDeviceMapping ebs volumeSize "
+    "volumeType omitted tagSet key value placement tenancy CreateNatGatewayResponse natGateway natGatewayId volumeId "
+    "size iops functionName ARN dBInstanceIdentifier dBInstanceClass engine multiAZ publicIpv4Pool allocationId arn "
+    "type sessionContext sessionIssuer invokedBy accountId accessKeyId principalId instanceMarketOptions marketType "
+    "invocationType tagList CopyVolumesResponse volumeSet"
+)
+NAMES = LOOKED_FOR.split()
 # A lone surrogate is no UTF-8 and never gets past the envelopes.
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 SCALARS = (
@@ -26,13 +35,43 @@ SCALARS = (
     | st.integers(-(2**70), 2**70)
     | st.floats(allow_nan=False, allow_infinity=False)
     | TEXT
-    | st.sampled_from(["1", "-1", "1e400", "nan", "true", "9" * 40, "stopped", "running", "amazon", "spot", "m5.large"])
+    | st.sampled_from(
+        ["1", "-1", "1e300", "1e400", "nan", "true", "9" * 40, "stopped", "running", "amazon", "spot", "m5.large"]
+    )
 )
 CONTENT = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=6),
     max_leaves=25,
 )
+
+
+PARTS = ("requestParameters", "responseElements", "userIdentity", "resources")
+RECORDS = [
+    json.loads(line)["record"]
+    for kind in CATALOG.kinds
+    for line in (BUNDLED / kind / "samples.jsonl").read_text("utf-8").splitlines()
+]
+
+
+def places(value: object) -> list[tuple[Any, Any]]:
+    """Every place in a value where something else could stand: the container and the key."""
+    if isinstance(value, dict):
+        return [(value, key) for key in value] + [place for each in value.values() for place in places(each)]
+    if isinstance(value, list):
+        return [(value, key) for key in range(len(value))] + [place for each in value for place in places(each)]
+    return []
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> dict[str, Any]:
+    """A sample with one to three of its values replaced by nonsense."""
+    record: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(RECORDS)))
+    for _ in range(draw(st.integers(1, 3))):
+        inside = [place for part in PARTS for place in places(record.get(part))]
+        container, key = draw(st.sampled_from(inside or [(record, "responseElements")]))
+        container[key] = draw(CONTENT)
+    return record
 
 
 @given(
@@ -54,7 +93,17 @@ CONTENT = st.recursive(
 def test_no_content_makes_the_reading_fail(read: Read, name: tuple[str, str], fields: dict[str, Any]) -> None:
     """One hand-edited record in a folder of a million must not end the run, nor invent a quantity."""
     source, call_name = name
-    events = read(call(call_name, source=source, **fields))
+    check(read(call(call_name, source=source, **fields)))
+
+
+@given(spoiled())
+def test_no_single_value_makes_the_reading_fail(read: Read, record: dict[str, Any]) -> None:
+    """Nonsense deep inside a record that is otherwise sound gets further than a record of nonsense."""
+    check(read(record))
+
+
+def check(events: list[UsageEvent]) -> None:
+    """What holds of the events of any record."""
     for event in events:
         assert type(event.quantity) is int
         assert 0 <= event.quantity <= 100_000

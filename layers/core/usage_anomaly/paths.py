@@ -8,7 +8,6 @@ Whatever has the wrong type counts as missing, so nothing here raises on a recor
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable
 
@@ -24,6 +23,8 @@ ROOTS = ("item", "request", "response", "resources")
 ID_CHARACTERS = 256
 TEXT_CHARACTERS = 1_024
 MOST_UNITS = 100_000  # a record is capped at 256 KB: more units than this in one record are no count but noise
+
+MEASURE = 10**18  # more GiB, IOPS or units than this no field of AWS holds
 
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _ROOTED = re.compile(rf"\b(?:{'|'.join(ROOTS)})\b|^'")
@@ -93,23 +94,21 @@ def text_of(value: object, limit: int = ID_CHARACTERS) -> str | None:
         return value[:limit] or None
     if type(value) is bool:
         return "true" if value else "false"
-    if type(value) is int and abs(value) < 10**18:
+    if type(value) is int and abs(value) < MEASURE:
         return str(value)
     return None
 
 
 def number_of(value: object) -> float | None:
-    """Read a value as a finite number of at least 0, also out of a string such as "8"."""
+    """Read a value as a number of at least 0, also out of a string such as "8"; what is past all measure is none."""
     if type(value) is str and len(value) <= _NUMBER_CHARACTERS:
         try:
             value = float(value)
         except ValueError:
             return None
-    if type(value) is int and 0 <= value < 10**18:
-        return float(value)
-    if type(value) is float and math.isfinite(value) and value >= 0:
-        return value
-    return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < MEASURE else None  # nan and inf are not between them
 
 
 def is_omitted(value: object) -> bool:

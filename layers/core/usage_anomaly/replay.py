@@ -7,7 +7,7 @@ new, judge the kinds and accounts it touched, and step their anomalies. No clock
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from usage_anomaly.anomalies.extents import Extent, Extents, Rules
 from usage_anomaly.anomalies.life_cycle import WATERMARK, Tick, Told, View, due, update
 from usage_anomaly.anomalies.view import view
-from usage_anomaly.catalog import Catalog
+from usage_anomaly.catalog import ATTEMPTS, Catalog
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.enrichment.accounts import Account, account_type
 from usage_anomaly.series import BUCKETS_PER_HOUR, CappedTotal, Series, bucket_of
@@ -76,6 +76,7 @@ class Replay:
         self.series: dict[Pair, Series] = {}
         self.told: dict[Pair, list[Told]] = {}
         self.fresh: list[UsageEvent] = []  # the distinct usage events of the last tick, in order
+        self._types = {each: account_type(account) for each, account in accounts.items()}
         self._kinds = kinds
         self._since = 0 if since is None else bucket_of(since)
         self._until = 1 << 62 if until is None else bucket_of(until)
@@ -91,8 +92,11 @@ class Replay:
         touched: dict[Pair, int] = {}
         self._cover(arrivals, touched)
         self.fresh = self._take_new(arrivals)
-        for event in self.fresh:
-            self._add(event, touched)
+        for pair, bucket in sorted({place for event in self.fresh for place in self._add(event)}):
+            for each in (pair, (ORGANIZATION, pair[1])):
+                touched[each] = min(bucket, touched.get(each, bucket))
+            total = self._totals.setdefault(pair[1], CappedTotal())
+            total.put(pair[0], bucket, self.series[pair].quantity(bucket, bucket), self._limit(pair))
         now = Tick(minute=minute, watermark=minute - WATERMARK)
         for pair in sorted(touched):
             self._judge(pair, touched[pair])
@@ -132,7 +136,9 @@ class Replay:
     def view(self, pair: Pair, extent: Extent) -> View:
         """How an extent of the pair stands now."""
         return view(
-            self.members(pair), extent, releasable=self.catalog.kind_of(pair[1]).releasable and not _attempts(pair[1])
+            self.members(pair),
+            extent,
+            releasable=self.catalog.kind_of(pair[1]).releasable and not pair[1].endswith(ATTEMPTS),
         )
 
     def coverage(self, account_id: str) -> int | None:
@@ -165,24 +171,18 @@ class Replay:
         self.counts.distinct += len(fresh)
         return [event for key in sorted(copies) for event in copies[key]]
 
-    def _add(self, event: UsageEvent, touched: dict[Pair, int]) -> None:
-        parent = event.kind.removesuffix(".attempts")
+    def _add(self, event: UsageEvent) -> Iterator[tuple[Pair, int]]:
+        """Count an event and put it into its series; gives the pair and bucket that it changed."""
+        parent = event.kind.removesuffix(ATTEMPTS)
         if self._kinds is not None and parent not in self._kinds:
             return
-        by = {"use": self.counts.usage, "release": self.counts.releases, "attempt": self.counts.attempts}[
-            event.direction
-        ]
-        by[parent] += event.quantity
+        by = {"use": self.counts.usage, "release": self.counts.releases, "attempt": self.counts.attempts}
+        by[event.direction][parent] += event.quantity
         pair = (event.account_id, event.kind)
         series = self.series.get(pair)
         if series is None:
             series = self.series[pair] = Series(tally=self.catalog.kind_of(event.kind).keep == "tally")
-        bucket = series.add(event)
-        touched[pair] = min(bucket, touched.get(pair, bucket))
-        total = self._totals.setdefault(event.kind, CappedTotal())
-        total.put(event.account_id, bucket, series.quantity(bucket, bucket), self._limit(pair))
-        everyone = (ORGANIZATION, event.kind)
-        touched[everyone] = min(bucket, touched.get(everyone, bucket))
+        yield pair, series.add(event)
 
     def _judge(self, pair: Pair, bucket: int) -> None:
         extents = self._extents.get(pair)
@@ -213,12 +213,12 @@ class Replay:
         account_id, kind = pair
         if account_id == ORGANIZATION:
             return self.catalog.limit(kind, "production") * FIGURES.organization_factor.factor
-        return self.catalog.limit(kind, account_type(self.accounts.get(account_id)))
+        return self.catalog.limit(kind, self._types.get(account_id, "unknown"))
 
     def _rules(self, pair: Pair) -> Rules:
         account_id, name = pair
         kind = self.catalog.kind_of(name)
-        unit = f"refused calls for {kind.many}" if _attempts(name) else kind.many
+        unit = f"refused calls for {kind.many}" if name.endswith(ATTEMPTS) else kind.many
         coverage = self.coverage(account_id) or 0
         if account_id == ORGANIZATION:
             short = tuple(window for window in FIGURES.windows if window.buckets <= BUCKETS_PER_HOUR)
@@ -226,21 +226,17 @@ class Replay:
                 limit=self._limit(pair), burn_limit=None, windows=short, scope="organization", unit=unit,
                 whose="the organization", coverage=coverage, since=self._since, until=self._until,
             )  # fmt: skip
-        which = account_type(self.accounts.get(account_id))
+        which = self._types.get(account_id, "unknown")
         burn = FIGURES.burn_rate_usd_per_hour
         limits = {"production": burn.production, "development": burn.development}
         return Rules(
-            limit=self._limit(pair), burn_limit=None if _attempts(name) else limits.get(which, burn.staging), unit=unit,
+            limit=self._limit(pair), burn_limit=None if name.endswith(ATTEMPTS) else limits.get(which, burn.staging), unit=unit,
             whose=f"{which} accounts" if which != "unknown" else "accounts of unknown type", coverage=coverage,
             since=self._since, until=self._until,
         )  # fmt: skip
 
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
-
-
-def _attempts(kind: str) -> bool:
-    return kind.endswith(".attempts")
 
 
 def _last_known(told: Told) -> Extent:

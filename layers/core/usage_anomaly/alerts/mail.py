@@ -32,6 +32,10 @@ _REGIONS_SHOWN = 6
 _ACCOUNTS_SHOWN = 20
 _WHO_SHOWN = 6
 _REASONS_SHOWN = 5
+_STEPS_SHOWN = 8
+_COMMAND_CHARACTERS = 1_600  # room for 50 ids in five regions
+_SHOW = "usage-anomaly show {}"
+_NO_COMMAND = "no command: it holds characters that none needs"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,120}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _COMMAND = re.compile(r"[ -~]+")
@@ -132,15 +136,14 @@ def _name(anomaly: Anomaly, account: Account | None) -> str:
 
 def _what(anomaly: Anomaly, kind: Kind) -> list[Line]:
     calls = _said(anomaly, "calls")
-    start, end = (calls[0].query.start, calls[0].query.end) if calls else (None, None)
-    when = words.span(start or anomaly.start, end or anomaly.last_seen) + " UTC"
+    when = words.span(anomaly.first_use, anomaly.last_use) + " UTC"
     if _is_attempts(anomaly):
         return [
             ("WHAT", f"{_text(calls[0]) if calls else _things(anomaly, kind)}, {when}; no use and no spend by them")
         ]
     sizes = _said(anomaly, "size")
     size = f" ({_text(sizes[0])})" if sizes else ""
-    by = f" by {_text(calls[0])}" if calls else ""
+    by = f" by {_text(calls[0])}" if calls and kind.keep == "events" else ""
     releases = _said(anomaly, "released")
     released = f"; {_text(releases[0])}" if releases else ("; no release seen" if kind.releasable else "")
     return [("WHAT", f"{_things(anomaly, kind)}{size}, {when}{by}{released}")]
@@ -227,13 +230,15 @@ def _commands(anomaly: Anomaly) -> list[str]:
     if not steps:
         return ["No command: the records name no key and no resource that one could stop."]
     lines = [f"Run in {_account_said(anomaly)}:"]
+    room = _COMMAND_CHARACTERS
     for number, step in enumerate(steps, start=1):
+        room -= len(step.command or "")
+        if number > _STEPS_SHOWN or (room < 0 and number > 1):
+            left = words.several(len(steps) - number + 1, "more step", "more steps")
+            return [*lines, f"{left}: {_with_id(anomaly, _SHOW)}"]
         lines.append(f"{number} {inert(step.text, _SENTENCE)}")
         if step.command is not None:
-            shown = (
-                step.command if _COMMAND.fullmatch(step.command) else "no command: it holds characters that none needs"
-            )
-            lines.append(f"    {shown}")
+            lines.append("    " + (step.command if _COMMAND.fullmatch(step.command) else _NO_COMMAND))
     return lines
 
 
@@ -268,7 +273,7 @@ def _gaps(anomaly: Anomaly) -> list[Line]:
 
 
 def _record(anomaly: Anomaly) -> list[Line]:
-    command = _with_id(anomaly, "usage-anomaly show {}")
+    command = _with_id(anomaly, _SHOW)
     ids = f" ({words.several(anomaly.resource_count, 'id', 'ids')})" if anomaly.resource_count else ""
     return [("RECORD", f"{command}{ids}")]
 

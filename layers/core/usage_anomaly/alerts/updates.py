@@ -28,7 +28,7 @@ def _news(anomaly: Anomaly, kind: Kind, alert: Alert) -> str:
     if alert.reason == "grown":
         return f"grown to {anomaly.total:,} {things}"
     if alert.reason == "quiet":
-        return f"no new {things} since {_since(_last_use(anomaly), alert.at)}{_running(anomaly, kind, '; ')}"
+        return f"no new {things} since {_since(anomaly.last_use, alert.at)}{_running(anomaly, kind, '; ')}"
     if alert.reason == "reminder":
         return f"nothing has ended it{_running(anomaly, kind, '; ')}"
     return _closed(anomaly, things)
@@ -55,12 +55,6 @@ def _running(anomaly: Anomaly, kind: Kind, before: str) -> str:
         if left
         else f"{before}all {anomaly.total:,} released"
     )
-
-
-def _last_use(anomaly: Anomaly) -> datetime:
-    """The last call's own time where the evidence has it; `last_seen` is its bucket's."""
-    ends = [each.query.end for each in anomaly.evidence if each.topic == "calls" and each.query.end is not None]
-    return ends[0] if ends else anomaly.last_seen
 
 
 def _time(time: datetime) -> str:

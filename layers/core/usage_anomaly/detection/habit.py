@@ -29,10 +29,12 @@ def habit(measure: Measure, end: int, length: int, amount: int, coverage: int, r
 
     def seen(day: int) -> bool | None:
         middle = end - day * BUCKETS_PER_DAY
-        if middle - length + 1 < coverage or middle > newest:
+        if middle > newest:
             return None
         last = min(middle + RULE.shift_buckets, newest)
-        return any(measure(each - length + 1, each) >= floor for each in range(middle - RULE.shift_buckets, last + 1))
+        if any(measure(each - length + 1, each) >= floor for each in range(middle - RULE.shift_buckets, last + 1)):
+            return True
+        return False if middle - length + 1 >= coverage else None
 
     weekend = _is_weekend(end)
     days = {day: seen(day) for day in range(1, RULE.days + 1)}

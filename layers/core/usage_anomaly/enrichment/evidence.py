@@ -217,7 +217,7 @@ def _who(scene: _Scene, actors: Sequence[Actor]) -> tuple[bool | None, tuple[Sta
         return None, tuple(shares)
     query = _by(scene.past, scene.main)
     before = matching(query, scene.context.past)
-    text = wording.actor_before(scene.main, before, scene.unit, scene.days)
+    text = wording.actor_before(scene.main, before, scene.unit, scene.days, scene.context.tallied)
     return not before, (*shares, _state("who", text, query, before))
 
 
@@ -228,7 +228,8 @@ def _address(scene: _Scene) -> tuple[bool | None, tuple[Statement, ...]]:
         return None, ()
     query = msgspec.structs.replace(scene.past, source_address=address)
     before = matching(query, scene.context.past)
-    return not before, (_state("who", wording.address_before(address, before, scene.days), query, before),)
+    text = wording.address_before(address, before, scene.days, scene.context.tallied)
+    return not before, (_state("who", text, query, before),)
 
 
 def _automation(scene: _Scene) -> tuple[str | None, bool, Statement]:

@@ -86,13 +86,22 @@ def refusals(attempts: Sequence[UsageEvent]) -> str:
 
 
 def size(uses: Sequence[UsageEvent]) -> str:
-    """What stands behind the quantity where the records tell: "376 GPUs, 3,008 vCPUs", "43 TiB"."""
+    """What stands behind the quantity where the records tell: "376 GPUs, 3,008 vCPUs", "43 TiB", "function orders"."""
     gpus, vcpus, gib = (sum(value or 0.0 for value in values) for values in _measures(uses))
     parts = [f"{gpus:,.0f} GPUs"] if gpus else []
     if vcpus:
         parts.append(f"{vcpus:,.4g} vCPUs" if vcpus < 1_000 else f"{vcpus:,.0f} vCPUs")
     elif gib:
         parts.append(f"{gib / 1024:,.0f} TiB" if gib >= 10_240 else f"{gib:,.0f} GiB")
+    functions: Counter[str] = Counter()
+    for event in uses:
+        if event.function_name:
+            functions[event.function_name] += event.quantity
+    if len(functions) == 1:
+        parts.append(f"function {clip(next(iter(functions)))}")
+    elif functions:
+        shown = ", ".join(f"{clip(name)} {count:,}" for name, count in _ranked(functions, 3))
+        parts.append(f"{len(functions):,} functions: {shown}" + (", ..." if len(functions) > 3 else ""))
     return ", ".join(parts)
 
 
@@ -104,26 +113,29 @@ def share(actor: Actor, found: Sequence[UsageEvent], total: int, tallied: bool =
     """Who, by which key, how much of it, from where, with what."""
     quantity = round(actor.share * total)
     key = f", long-lived key {clip(actor.access_key_id)}" if actor.long_lived_key and actor.access_key_id else ""
-    text = f"{identity(actor.arn)}{key}: {quantity:,} of {total:,} ({actor.share:.0%}), {calls(found, tallied)}"
+    by = "" if tallied else f", {calls(found)}"
+    text = f"{identity(actor.arn)}{key}: {quantity:,} of {total:,} ({actor.share:.0%}){by}"
     origin = [clip(actor.source_address)] if actor.source_address and actor.source_address != actor.arn else []
     if actor.user_agent and actor.user_agent not in (actor.source_address, actor.arn):
         origin.append(agent(actor.user_agent))
     return f"{text}, from {' and '.join(origin)}" if origin else text
 
 
-def actor_before(actor: Actor, before: Sequence[UsageEvent], unit: str, days: float) -> str:
+def actor_before(actor: Actor, before: Sequence[UsageEvent], unit: str, days: float, tallied: bool) -> str:
     """Whether the actor did such a thing before."""
     who = identity(actor.arn)
     if not before:
         return f"{who} is new here: none by it {read_for(days)}"
     quantity = sum(event.quantity for event in before)
-    return f"{who} used {quantity:,} {unit} by {calls(before)} {read_for(days)}"
+    by = "" if tallied else f" by {calls(before)}"
+    return f"{who} used {quantity:,} {unit}{by} {read_for(days)}"
 
 
-def address_before(address: str, before: Sequence[UsageEvent], days: float) -> str:
+def address_before(address: str, before: Sequence[UsageEvent], days: float, tallied: bool) -> str:
+    """Whether such a call came from the address before."""
     if not before:
         return f"address {clip(address)} is new here: no such call from it {read_for(days)}"
-    return f"address {clip(address)} made {several(len(before), 'such call', 'such calls')} {read_for(days)}"
+    return f"address {clip(address)} made {calls(before, tallied)} of the kind {read_for(days)}"
 
 
 def made_by(name: str, field: str, basis: str, quantity: int, total: int) -> str:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TypeVar
 
 import msgspec
+
+from usage_anomaly.envelopes.record import Text
+
+T = TypeVar("T")
 
 BROKEN = "broken JSON"
 TOO_DEEP = "JSON nested too deeply"
 # A record has at most 256 KB; a search for the next one after a break looks no further than this for its end.
 WINDOW = 1 << 20
-MOST_ATTEMPTS = 10_000
+# A record that is broken on purpose cannot hold more places that look like the beginning of the next one.
+MOST_ATTEMPTS = 100_000
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
@@ -29,6 +36,15 @@ class _Probe(msgspec.Struct):
 _PROBE = msgspec.json.Decoder(_Probe)
 
 
+# More frames than any later step stands deeper: the depth of nesting that can be decoded shrinks with each frame.
+SPARE_FRAMES = 20
+
+
+def with_room(decode: Callable[[Text], T], text: Text, frames: int = SPARE_FRAMES) -> T:
+    """Decode some frames further down, so that what is accepted here can be decoded again by whoever uses it."""
+    return decode(text) if frames == 0 else with_room(decode, text, frames - 1)
+
+
 class BrokenJson(ValueError):
     """No complete JSON value begins here; the text is the reason."""
 
@@ -42,7 +58,7 @@ def skip_space(text: bytes, position: int) -> int:
 def value_end(view: memoryview) -> int:
     """Where the JSON value at the beginning of this view ends (blanks after it included). Raises BrokenJson."""
     try:
-        _RAW.decode(view)
+        with_room(_RAW.decode, view)
     except msgspec.DecodeError as error:
         # The one way to learn where a value ends without decoding it; `tests/envelopes` pins the message.
         trailing = _TRAILING.search(str(error))
@@ -67,7 +83,7 @@ def elements(text: bytes, start: int) -> Iterator[Piece]:
 
     Stops at the list's end, or at the text's. One break can hide several records: what lies between is one piece.
     """
-    view, position, attempts = memoryview(text), skip_space(text, start), MOST_ATTEMPTS
+    view, position = memoryview(text), skip_space(text, start)
     while position < len(text) and text[position] != ord("]"):
         try:
             end = position + value_end(view[position:])
@@ -75,27 +91,24 @@ def elements(text: bytes, start: int) -> Iterator[Piece]:
                 raise BrokenJson(BROKEN)
             yield Piece(position, end)
         except BrokenJson as error:
-            end, attempts = _next_record(text, view, position + 1, attempts)
+            end = _next_record(text, view, position + 1)
             yield Piece(position, end, str(error))
             position = end
             continue
         position = skip_space(text, end + 1) if text[end : end + 1] == b"," else end
 
 
-def _next_record(text: bytes, view: memoryview, start: int, attempts: int) -> tuple[int, int]:
-    """Where the next record begins (or the text ends), and how many attempts are left."""
-    for found in _NEXT_ELEMENT.finditer(text, start):
-        if attempts == 0:
-            break
-        attempts -= 1
+def _next_record(text: bytes, view: memoryview, start: int) -> int:
+    """Where the next record begins, or the text's end."""
+    for found in islice(_NEXT_ELEMENT.finditer(text, start), MOST_ATTEMPTS):
         begin = found.end()
         try:
             end = begin + value_end(view[begin : begin + WINDOW])
             _PROBE.decode(view[begin:end])
         except (BrokenJson, msgspec.DecodeError):
             continue
-        return begin, attempts
-    return len(text), attempts
+        return begin
+    return len(text)
 
 
 def may_follow(text: bytes, end: int) -> bool:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from usage_anomaly.envelopes import documents
-from usage_anomaly.envelopes.documents import BrokenJson, skip_space, value_end
+from usage_anomaly.envelopes.documents import BrokenJson, skip_space, value_end, with_room
 from usage_anomaly.envelopes.record import NULL, Record
 from usage_anomaly.envelopes.tally import Payload, Tally
 from usage_anomaly.envelopes.unpack import unpack, without_lone_surrogates
@@ -80,18 +80,17 @@ def read_payload(packed: bytes, name: str, regions: frozenset[str] | None = None
     """
     tally = Tally(regions)
     text, cut = unpack(packed, tally)
-    if not text.strip():
-        if not cut and not packed.strip():
-            tally.reject("empty")
-    else:
+    if text.strip():
         _read_text(text, cut, tally)
+    elif not tally.anything_said():
+        tally.reject("empty")
     return tally.payload(name, delivery_minute(name))
 
 
 def _read_text(text: bytes, cut: bool, tally: Tally, nested: bool = False) -> None:
     """Read a text: in one step where all of it is as CloudTrail writes it, else document by document."""
     try:
-        records = _LOG.decode(text).records
+        records = with_room(_LOG.decode, text).records
     except _UNREADABLE:
         if not _read_lines(text, tally):
             _read_documents(without_lone_surrogates(text, tally), cut, tally, nested)
@@ -102,7 +101,7 @@ def _read_text(text: bytes, cut: bool, tally: Tally, nested: bool = False) -> No
 def _read_lines(text: bytes, tally: Tally) -> bool:
     """Read JSON lines of bare records in one step; False when a line is anything else."""
     try:
-        records = _RECORD.decode_lines(text)
+        records = with_room(_RECORD.decode_lines, text)
     except _UNREADABLE:
         return False
     tally.add_all(records, lambda: _RAW.decode_lines(text))

@@ -69,6 +69,10 @@ class Tally:
         """Count something odd that loses no record."""
         self._oddities[reason] += 1
 
+    def anything_said(self) -> bool:
+        """Whether there already is a reason for the absence of records."""
+        return bool(self._rejected)
+
     def add(self, text: Text, offset: int, unit: str = "byte") -> None:
         """Take one checked JSON value for a record, or reject it."""
         try:

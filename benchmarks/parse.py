@@ -1,0 +1,219 @@
+"""How fast are trail files read, beside other ways of counting launches in them?
+
+Writes large objects (600 records, 1 % of them launches) and small ones (median 5 records) into a temporary folder, then
+lets each reader count RunInstances per account and region: one process each, interleaved, medians of the rounds. All
+must count the same. Ratios hold from machine to machine; rates do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import duckdb
+import msgspec
+import orjson
+
+from usage_anomaly.envelopes import payload as payloads
+from usage_anomaly.envelopes import read_payload
+from usage_anomaly.envelopes.tally import Tally
+from usage_anomaly.envelopes.unpack import unpack
+
+Counts = Counter[tuple[str, str]]
+Reader = Callable[[Sequence[Path]], Counts]
+ACCOUNTS = [f"{n:012}" for n in range(111122223330, 111122223340)]
+REGIONS = ["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1"]
+READS = ["DescribeInstances", "GetObject", "AssumeRole", "Decrypt", "ListBuckets", "GetParameter", "PutMetricData"]
+SERVICES = ["ec2", "s3", "sts", "kms", "s3", "ssm", "monitoring"]
+
+
+def record(lot: Random, second: int, launch: bool) -> dict[str, Any]:
+    """A record of about the size and shape of a real one (1.6 KB), a launch or a reading call."""
+    account, region, kind = lot.choice(ACCOUNTS), lot.choice(REGIONS), lot.randrange(len(READS))
+    role = f"role-{lot.randrange(40)}"
+    items = [{"instanceId": f"i-{lot.getrandbits(68):017x}", "instanceType": "m5.large"} for _ in range(4)]
+    return {
+        "eventVersion": "1.11",
+        "userIdentity": {
+            "type": "AssumedRole",
+            "principalId": f"AROA{lot.getrandbits(64):016X}:session",
+            "arn": f"arn:aws:sts::{account}:assumed-role/{role}/session",
+            "accountId": account,
+            "accessKeyId": f"ASIA{lot.getrandbits(64):016X}",
+            "sessionContext": {
+                "sessionIssuer": {
+                    "type": "Role",
+                    "arn": f"arn:aws:iam::{account}:role/{role}",
+                    "accountId": account,
+                    "userName": role,
+                },
+                "attributes": {"creationDate": "2026-01-20T10:00:00Z", "mfaAuthenticated": "false"},
+            },
+        },
+        "eventTime": f"2026-01-20T{second // 3600 % 24:02}:{second // 60 % 60:02}:{second % 60:02}Z",
+        "eventSource": "ec2.amazonaws.com" if launch else f"{SERVICES[kind]}.amazonaws.com",
+        "eventName": "RunInstances" if launch else READS[kind],
+        "awsRegion": region,
+        "sourceIPAddress": f"203.0.113.{lot.randrange(256)}",
+        "userAgent": "aws-sdk-go-v2/1.30.3 os/linux lang/go#1.22.5 md/GOOS#linux md/GOARCH#amd64 api/ec2#1.173.0",
+        "requestParameters": {
+            "bucketName": f"logs-{lot.getrandbits(40):x}",
+            "key": f"2026/01/20/{lot.getrandbits(90):x}.parquet",
+            "filterSet": {"items": [{"name": "tag:Name", "valueSet": {"items": [{"value": role}]}}]},
+        },
+        "responseElements": {"instancesSet": {"items": items}} if launch else None,
+        "additionalEventData": {"CipherSuite": "TLS_AES_128_GCM_SHA256", "bytesTransferredOut": lot.randrange(10**6)},
+        "requestID": str(UUID(int=lot.getrandbits(128))),
+        "eventID": str(UUID(int=lot.getrandbits(128))),
+        "readOnly": not launch,
+        "eventType": "AwsApiCall",
+        "managementEvent": True,
+        "recipientAccountId": account,
+        "eventCategory": "Management",
+        "tlsDetails": {"tlsVersion": "TLSv1.3", "clientProvidedHostHeader": f"{SERVICES[kind]}.{region}.amazonaws.com"},
+    }
+
+
+def write(folder: Path, sizes: Sequence[int], seed: int) -> list[Path]:
+    """Write an object of each size; every hundredth record is a launch."""
+    folder.mkdir()
+    lot, paths = Random(seed), list[Path]()
+    for number, size in enumerate(sizes):
+        records = [record(lot, number * 300 + n * 300 // size, lot.random() < 0.01) for n in range(size)]
+        minute = f"{number // 60 % 24:02}{number % 60:02}"
+        path = folder / f"{ACCOUNTS[0]}_CloudTrail_us-east-1_20260120T{minute}Z_{number:016}.json.gz"
+        path.write_bytes(gzip.compress(msgspec.json.encode({"Records": records}), 6))
+        paths.append(path)
+    return paths
+
+
+def ours(paths: Sequence[Path]) -> Counts:
+    counts: Counts = Counter()
+    for path in paths:
+        for each in read_payload(path.read_bytes(), path.name).records:
+            if each.event_name == "RunInstances":
+                counts[each.account_id or "", each.region or ""] += 1
+    return counts
+
+
+def whole(decode: Callable[[bytes], Any]) -> Reader:
+    """gzip, then every field of every record as Python values."""
+
+    def read(paths: Sequence[Path]) -> Counts:
+        counts: Counts = Counter()
+        for path in paths:
+            for each in decode(gzip.decompress(path.read_bytes()))["Records"]:
+                if each["eventName"] == "RunInstances":
+                    counts[each["recipientAccountId"], each["awsRegion"]] += 1
+        return counts
+
+    return read
+
+
+SELECT = """
+    SELECT r.recipientAccountId, r.awsRegion, count(*)
+    FROM (SELECT unnest(Records) AS r FROM read_json(?, {options}))
+    WHERE r.eventName = 'RunInstances' GROUP BY ALL
+"""
+THREE_COLUMNS = "STRUCT(eventName VARCHAR, recipientAccountId VARCHAR, awsRegion VARCHAR)[]"
+
+
+def sql(options: str) -> Reader:
+    def read(paths: Sequence[Path]) -> Counts:
+        with duckdb.connect(config={"threads": 1}) as database:
+            rows = database.execute(SELECT.format(options=options), [[str(path) for path in paths]]).fetchall()
+        return Counter({(account, region): count for account, region, count in rows})
+
+    return read
+
+
+LARGE_VALUES = "maximum_object_size = 67108864"
+READERS: dict[str, Reader] = {
+    "gzip + orjson": whole(orjson.loads),
+    "gzip + json": whole(json.loads),
+    "DuckDB, three columns named": sql(f"{LARGE_VALUES}, columns = {{Records: '{THREE_COLUMNS}'}}"),
+    "DuckDB, automatic": sql(LARGE_VALUES),
+    "ours": ours,
+}
+
+
+def compare(paths: Sequence[Path], records: int, rounds: int) -> list[str]:
+    """Rows of the table: each reader's median time as a multiple of gzip + orjson, and its rate."""
+    seconds: dict[str, list[float]] = {name: [] for name in READERS}
+    failed: dict[str, str] = {}
+    expected = ours(paths)
+    for _ in range(rounds):
+        for name, read in READERS.items():
+            if name in failed:
+                continue
+            start = time.perf_counter()
+            try:
+                counts = read(paths)
+            except duckdb.Error as error:
+                failed[name] = str(error).partition("\n")[0][:70]
+                continue
+            seconds[name].append(time.perf_counter() - start)
+            if counts != expected:
+                failed[name] = "counts something else"
+    medians = {name: statistics.median(taken) for name, taken in seconds.items() if taken}
+    base = medians["gzip + orjson"]
+    return [
+        f"| {name} | fails: {failed[name]} | |"
+        if name in failed
+        else f"| {name} | {base / medians[name]:.2f} | {records / medians[name]:,.0f} |"
+        for name in READERS
+    ]
+
+
+def shares(paths: Sequence[Path], rounds: int) -> list[str]:
+    """Rows of the table: where our time goes, step after step over all objects."""
+    taken: dict[str, list[float]] = {}
+
+    def timed(step: str, work: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        result = work()
+        taken.setdefault(step, []).append(time.perf_counter() - start)
+        return result
+
+    for _ in range(rounds):
+        packed = timed("read", lambda: [path.read_bytes() for path in paths])
+        texts = timed("decompress, check UTF-8", lambda: [unpack(each, Tally(None))[0] for each in packed])
+        logs = timed("decode", lambda: [payloads.read_log(each) for each in texts])
+        timed("keys and oddities", lambda: [Tally(None).add_all(log, lambda: []) for log in logs])
+    medians = {step: statistics.median(times) for step, times in taken.items()}
+    return [f"| {step} | {100 * median / sum(medians.values()):.0f} % |" for step, median in medians.items()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the objects, 3 rounds instead of 9")
+    quick = parser.parse_args().quick
+    lot, rounds = Random(5), 3 if quick else 9
+    sets = {
+        "large": [600] * (20 if quick else 200),
+        "small": [max(1, min(622, round(lot.lognormvariate(1.6, 1)))) for _ in range(200 if quick else 2000)],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for seed, (name, sizes) in enumerate(sets.items()):
+            paths = write(Path(folder, name), sizes, seed)
+            packed = sum(path.stat().st_size for path in paths)
+            print(f"\n{name}: {len(sizes):,} objects, {sum(sizes):,} records", end="")
+            print(f" (median {statistics.median(sizes):g}), {packed / 1e6:.1f} MB; {rounds} rounds\n")
+            print("| reader | times gzip + orjson | records/s |\n|---|---|---|")
+            print("\n".join(compare(paths, sum(sizes), rounds)))
+            print("\n| our time | share |\n|---|---|")
+            print("\n".join(shares(paths, rounds)))
+
+
+if __name__ == "__main__":
+    main()
