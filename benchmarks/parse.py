@@ -179,17 +179,17 @@ def shares(paths: Sequence[Path], rounds: int) -> list[str]:
     """Rows of the table: where our time goes, step after step over all objects."""
     taken: dict[str, list[float]] = {}
 
-    def timed(step: str, work: Callable[[], Any]) -> Any:
+    def timed(step: str, work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         start = time.perf_counter()
-        result = work()
+        results = [work(item) for item in items]
         taken.setdefault(step, []).append(time.perf_counter() - start)
-        return result
+        return results
 
     for _ in range(rounds):
-        packed = timed("read", lambda: [path.read_bytes() for path in paths])
-        texts = timed("decompress, check UTF-8", lambda: [unpack(each, Tally(None))[0] for each in packed])
-        logs = timed("decode", lambda: [payloads.read_log(each) for each in texts])
-        timed("keys and oddities", lambda: [Tally(None).add_all(log, lambda: []) for log in logs])
+        packed = timed("read", Path.read_bytes, paths)
+        texts = timed("decompress, check UTF-8", lambda each: unpack(each, Tally(None))[0], packed)
+        logs = timed("decode", payloads.read_log, texts)
+        timed("keys and oddities", lambda log: Tally(None).add_all(log, list), logs)
     medians = {step: statistics.median(times) for step, times in taken.items()}
     return [f"| {step} | {100 * median / sum(medians.values()):.0f} % |" for step, median in medians.items()]
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from usage_anomaly.alerts.plain import inert
+from usage_anomaly.alerts.plain import ELLIPSIS, inert
 from usage_anomaly.alerts.words import day, number, several, span, things
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.catalog import Catalog
@@ -168,10 +168,15 @@ def _prices(story: Story) -> str:
 
 def _rejects(reckoning: Reckoning) -> list[str]:
     texts = [
-        f"{inert(each.file, 90)}: {inert(each.reason, 90)}" + (f" ({each.count:,})" if each.count > 1 else "")
+        f"{_file(each.file)}: {inert(each.reason, 90)}" + (f" ({each.count:,})" if each.count > 1 else "")
         for each in reckoning.rejected
     ]
     return _first_few(texts, REJECTS_SHOWN, "in --summary")
+
+
+def _file(name: str, most: int = 90) -> str:
+    """A file's name by its end, which tells it apart."""
+    return inert(name, most) if len(name) <= most else f"{ELLIPSIS}{inert(name[1 - most :], most)}"
 
 
 def _oddities(reckoning: Reckoning) -> list[str]:

@@ -119,7 +119,7 @@ def _print(story: Story, form: str, output: Path | None, paths: Sequence[str]) -
         if output is not None:
             output.write_text(text + "\n", encoding="utf-8")
     elif output is None:
-        click.get_binary_stream("stdout").write(lines)
+        click.echo(lines, nl=False)
         click.echo("\n".join([*head, *tail]), err=True)
     else:
         output.write_bytes(lines)

@@ -15,7 +15,7 @@ from usage_anomaly.alerts.mail import render
 from usage_anomaly.anomalies import Alert
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account
-from usage_anomaly.enrichment.guidance import PATTERNS
+from usage_anomaly.enrichment.launchers import PATTERNS
 
 OURS = re.compile(
     r"(|(UPDATE|WHAT|WHERE|IN|COST|WHO|BEFORE|ALSO|ORG|OWNER|PREVENT|WHY|GAPS|RECORD|ACT) .*|        \S.*"

@@ -228,7 +228,9 @@ def test_empty_anomaly_has_evidence_of_nothing() -> None:
 
 some = st.sampled_from
 moments = st.integers(0, 180).map(lambda minute: at("8:00") + timedelta(minutes=minute))
-doers = some([incidents.THIEF, incidents.KARPENTER, incidents.BATCH, {}, {"actor_arn": "AIDAEXAMPLE"}])
+doers: st.SearchStrategy[dict[str, Any]] = some(
+    [incidents.THIEF, incidents.KARPENTER, incidents.BATCH, {}, {"actor_arn": "AIDAEXAMPLE"}]
+)
 directions = some([("use", EC2), ("use", EC2), ("release", EC2), ("attempt", ATTEMPTS), ("use", "ebs.volumes")])
 
 

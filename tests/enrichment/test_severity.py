@@ -11,6 +11,7 @@ from tests.enrichment import incidents
 
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.detection import Finding
+from usage_anomaly.enrichment.accounts import Account
 from usage_anomaly.enrichment.evidence import Signals
 from usage_anomaly.enrichment.severity import ATTEMPTS_CEILING, Facts, assess, label
 
@@ -45,7 +46,7 @@ def test_one_huge_machine_is_high(name: str, limit: float, catalog: Catalog) -> 
     """Scenario 6: one call, one instance, 109 USD/h; Karpenter is known, this machine is not its habit."""
     events = incidents.big_machine()
     burn = incidents.finding("burn_rate", 109.2, limit, "burn", events)
-    account = incidents.Account(id=incidents.ACCOUNT, name=name)
+    account = Account(id=incidents.ACCOUNT, name=name)
     anomaly = incidents.told(catalog.kinds["ec2.instances"], events, [burn], account, now=incidents.at("14:25"))
     assert 6 <= anomaly.severity < 8
     assert anomaly.automation == "Karpenter"
@@ -67,7 +68,7 @@ def test_nightly_batch_is_low(catalog: Catalog) -> None:
     tonight = [
         incidents.event(1, incidents.at("2:00"), quantity=40, usd_per_hour=40 * 0.192, **money, **incidents.BATCH)
     ]
-    account = incidents.Account(id=incidents.ACCOUNT, name="data-prod")
+    account = Account(id=incidents.ACCOUNT, name="data-prod")
     found = [incidents.finding("threshold", 40, 30, "x", tonight)]
     anomaly = incidents.told(
         catalog.kinds["ec2.instances"], [*past, *tonight], found, account, now=incidents.at("2:10")

@@ -36,8 +36,8 @@ def run(catalog: Catalog, delivered: Iterable[Delivered], accounts: Mapping[str,
     for minute, event in delivered:
         by_minute[START + timedelta(minutes=minute)].append(event)
     replay = Replay(catalog, accounts or {})
-    for minute in sorted(by_minute):
-        replay.tick(minute, [arrival(by_minute[minute])])
+    for moment in sorted(by_minute):
+        replay.tick(moment, [arrival(by_minute[moment])])
     return replay
 
 

@@ -23,6 +23,9 @@ from usage_anomaly_generator.delivery import encode
 ACCOUNTS = read_accounts(accounts_json(demo.ORGANIZATION), "accounts.json")
 
 
+Arrived = list[tuple[datetime, UsageEvent]]
+
+
 @cache
 def rooms() -> tuple[Catalog, PriceTable]:
     return catalogs.load(), price_lists.load()

@@ -31,8 +31,8 @@ class EvidenceContext(msgspec.Struct, frozen=True, kw_only=True):
     """What evidence is looked for in.
 
     `uses` are the anomaly's own events (attempts for an attempts kind), `past` those of the same kind and account before
-    `start`, `account_events` every event of the account, any kind and direction; `others` evaluates a query over the whole
-    input. `covered_from` is the account's first record of any kind, None when that is not known.
+    `start`, `account_events` every event of the account from an hour before it, any kind and direction (not read for the
+    organization, which has none of its own); `others` evaluates a query over the whole input. `covered_from` is the account's first record of any kind, None when that is not known.
     """
 
     kind: str
@@ -90,7 +90,8 @@ class _Scene(msgspec.Struct, frozen=True, kw_only=True):
     query: Query  # the anomaly's own use
     asked: tuple[UsageEvent, ...]  # what that query gives: dry runs too, for refused calls
     past: Query  # the same before it
-    main: Actor | None
+    before: tuple[UsageEvent, ...]  # what `past` gives
+    main: Actor | None = None
 
 
 def matching(query: Query, events: Sequence[UsageEvent]) -> list[UsageEvent]:
@@ -109,8 +110,9 @@ def matching(query: Query, events: Sequence[UsageEvent]) -> list[UsageEvent]:
 
 def find(context: EvidenceContext) -> Evidence:
     """All evidence for one anomaly."""
-    actors = habits.rank(context.uses, context.past, _days(context))
-    scene = _scene(context, actors[0] if actors else None)
+    scene = _scene(context)
+    actors = habits.rank(scene.uses, scene.before, scene.days)
+    scene = msgspec.structs.replace(scene, main=actors[0] if actors else None)
     name, by_aws, automation = _automation(scene)
     refused, dry, before = _before(scene)
     new_actor, who = _who(scene, actors[:_ACTORS_SHOWN])
@@ -123,13 +125,13 @@ def find(context: EvidenceContext) -> Evidence:
         new_address=new_address,
         new_regions=new_regions,
         new_groups=_new_groups(scene),
-        times_own_past=habits.times_own_past(scene.uses, context.past, scene.main),
+        times_own_past=habits.times_own_past(scene.uses, scene.before, scene.main),
         refused_before=refused,
         dry_before=dry,
         other_accounts=accounts,
         automation=name,
         automation_set_by_aws=by_aws,
-        automation_usual=name is not None and habits.usual(scene.uses, context.past, name),
+        automation_usual=name is not None and habits.usual(scene.uses, scene.before, name),
         long_lived_key=scene.main is not None and scene.main.long_lived_key,
         gpus=sum(event.gpus or 0.0 for event in scene.uses),
         days_read=scene.days,
@@ -156,7 +158,7 @@ def _days(context: EvidenceContext) -> float:
     return max(0.0, (context.start - first) / timedelta(days=1)) if first is not None else 0.0
 
 
-def _scene(context: EvidenceContext, main: Actor | None) -> _Scene:
+def _scene(context: EvidenceContext) -> _Scene:
     uses = tuple(sorted(context.uses, key=lambda event: (event.event_time, event.event_id, event.group or "")))
     direction: Direction = "attempt" if context.kind.endswith(_ATTEMPTS) else "use"
     account = None if context.account == ORGANIZATION else context.account
@@ -173,10 +175,16 @@ def _scene(context: EvidenceContext, main: Actor | None) -> _Scene:
         days=_days(context),
         unit=context.unit or (uses[0].unit if uses else "uses"),
         query=query,
-        asked=tuple(matching(query, context.account_events)),
+        asked=tuple(_ask(context, query)),
+        before=tuple(event for event in context.past if event.direction == direction),
         past=msgspec.structs.replace(base, end=first - _MOMENT),
-        main=main,
     )
+
+
+def _ask(context: EvidenceContext, query: Query) -> list[UsageEvent]:
+    """What a query gives within the account; the organization has no events of its own but everybody's."""
+    everywhere = context.account == ORGANIZATION
+    return matching(query, context.others(query) if everywhere else context.account_events)
 
 
 def _state(topic: str, text: str, query: Query, found: Sequence[UsageEvent]) -> Statement:
@@ -216,7 +224,7 @@ def _who(scene: _Scene, actors: Sequence[Actor]) -> tuple[bool | None, tuple[Sta
     if scene.days <= 0:
         return None, tuple(shares)
     query = _by(scene.past, scene.main)
-    before = matching(query, scene.context.past)
+    before = matching(query, scene.before)
     text = wording.actor_before(scene.main, before, scene.unit, scene.days, scene.context.tallied)
     return not before, (*shares, _state("who", text, query, before))
 
@@ -227,7 +235,7 @@ def _address(scene: _Scene) -> tuple[bool | None, tuple[Statement, ...]]:
     if address is None or wording.is_service(address) or scene.days <= 0:
         return None, ()
     query = msgspec.structs.replace(scene.past, source_address=address)
-    before = matching(query, scene.context.past)
+    before = matching(query, scene.before)
     text = wording.address_before(address, before, scene.days, scene.context.tallied)
     return not before, (_state("who", text, query, before),)
 
@@ -259,7 +267,7 @@ def _where(scene: _Scene) -> tuple[tuple[str, ...], tuple[Statement, ...]]:
     """The regions that never saw this kind before, named when anything was read before."""
     if scene.days <= 0:
         return (), ()
-    before = matching(scene.past, scene.context.past)
+    before = matching(scene.past, scene.before)
     known = {event.region for event in before}
     new = tuple(sorted({event.region for event in scene.uses} - known))
     text = wording.regions_before(new, Counter(event.region for event in scene.uses), known, scene.days)
@@ -269,7 +277,7 @@ def _where(scene: _Scene) -> tuple[tuple[str, ...], tuple[Statement, ...]]:
 def _new_groups(scene: _Scene) -> tuple[str, ...]:
     if scene.days <= 0:
         return ()
-    known = {event.group for event in scene.context.past}
+    known = {event.group for event in scene.before}
     return tuple(sorted({event.group for event in scene.uses if event.group} - known))
 
 
@@ -297,7 +305,7 @@ def _before(scene: _Scene) -> tuple[int, int, tuple[Statement, ...]]:
     tried = []
     for name, narrowed in marks:
         query = msgspec.structs.replace(base, **narrowed)
-        tried.append((name, query, matching(query, scene.context.account_events)))
+        tried.append((name, query, _ask(scene.context, query)))
     name, query, found = next((each for each in tried if each[2]), tried[-1])
     dry = sum(event.quantity for event in found if event.dry_run)
     refused = sum(event.quantity for event in found) - dry
@@ -314,7 +322,7 @@ def _meanwhile(scene: _Scene) -> tuple[Statement, ...]:
     query = msgspec.structs.replace(
         Query(direction="use", account_id=scene.query.account_id, start=scene.first, end=scene.last), **narrowed
     )
-    found = matching(query, scene.context.account_events)
+    found = _ask(scene.context, query)
     return (_state("through", wording.through(found, name), query, found),)
 
 
@@ -362,7 +370,7 @@ def _released(scene: _Scene) -> tuple[Statement, ...]:
     if not ours:
         return ()
     query = msgspec.structs.replace(scene.query, direction="release", end=None)
-    found = matching(query, scene.context.account_events)
+    found = _ask(scene.context, query)
     query = msgspec.structs.replace(query, end=max([scene.last, *(event.event_time for event in found)]))
     gone = ours.intersection(resource for event in found for resource in event.resource_ids)
     return (_state("released", wording.released(len(gone), scene.total), query, found),)

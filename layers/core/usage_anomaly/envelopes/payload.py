@@ -12,7 +12,7 @@ import msgspec
 
 from usage_anomaly.envelopes import documents
 from usage_anomaly.envelopes.documents import BrokenJson, skip_space, value_end, with_room
-from usage_anomaly.envelopes.record import NULL, Record
+from usage_anomaly.envelopes.record import NULL, Record, Text
 from usage_anomaly.envelopes.tally import Payload, Tally
 from usage_anomaly.envelopes.unpack import unpack, without_lone_surrogates
 
@@ -66,7 +66,7 @@ def delivery_minute(name: str) -> datetime | None:
     if found is None:
         return None
     try:
-        return datetime.strptime(found[1], "%Y%m%dT%H%M").replace(tzinfo=UTC)
+        return datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
     except ValueError:  # the 31st of February
         return None
 
@@ -87,10 +87,15 @@ def read_payload(packed: bytes, name: str, regions: frozenset[str] | None = None
     return tally.payload(name, delivery_minute(name))
 
 
+def read_log(text: Text) -> list[Record]:
+    """The records of a log object in one step. Raises msgspec.DecodeError or RecursionError at anything odd."""
+    return with_room(_LOG.decode, text).records
+
+
 def _read_text(text: bytes, cut: bool, tally: Tally, nested: bool = False) -> None:
     """Read a text: in one step where all of it is as CloudTrail writes it, else document by document."""
     try:
-        records = with_room(_LOG.decode, text).records
+        records = read_log(text)
     except _UNREADABLE:
         if not _read_lines(text, tally):
             _read_documents(without_lone_surrogates(text, tally), cut, tally, nested)
@@ -201,8 +206,7 @@ def _read_envelope(text: memoryview, offset: int, tally: Tally, nested: bool) ->
 
 def _read_records(text: memoryview, offset: int, tally: Tally) -> None:
     try:
-        records = _LOG.decode(text).records
-        tally.add_all(records, lambda: _RAW_LOG.decode(text).records)
+        tally.add_all(_LOG.decode(text).records, lambda: _RAW_LOG.decode(text).records)
         return
     except msgspec.ValidationError:
         pass  # one record has a field of another type: record by record

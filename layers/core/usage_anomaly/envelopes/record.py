@@ -58,12 +58,13 @@ def event_time(record: Record) -> datetime | None:
     return instant(record.event_time) or instant(record.timestamp)
 
 
-def is_plain_time(text: str) -> bool:
-    """Whether this is a time as RFC 3339 writes it; other forms are understood, but odd."""
-    return RFC3339.fullmatch(text) is not None and instant(text) is not None
-
-
 # Calls of one object fall into few seconds; 4,096 texts are about a megabyte.
+@lru_cache(maxsize=4096)
+def is_plain_time(text: str | None) -> bool:
+    """Whether this is a time as RFC 3339 writes it; other forms are understood, but odd."""
+    return text is not None and RFC3339.fullmatch(text) is not None and instant(text) is not None
+
+
 @lru_cache(maxsize=4096)
 def instant(text: str | None) -> datetime | None:
     """The time a text names, in UTC; None when it names none."""

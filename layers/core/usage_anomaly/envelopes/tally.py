@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 
 import msgspec
 
@@ -46,7 +46,19 @@ class Payload(msgspec.Struct, frozen=True):
 
 # us-east-1, us-gov-west-1, eu-isoe-west-1; not ca-northsouth-2r.
 REGION_SHAPE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
-is_account = re.compile(r"[0-9]{12}").fullmatch
+ACCOUNT_SHAPE = re.compile(r"[0-9]{12}")
+
+
+@lru_cache(maxsize=1024)
+def is_account(text: str | None) -> bool:
+    """Whether this can be the id of an account."""
+    return text is not None and ACCOUNT_SHAPE.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=256)
+def has_region_shape(text: str | None) -> bool:
+    """Whether a region could have this name."""
+    return text is not None and REGION_SHAPE.fullmatch(text) is not None
 
 
 class Tally:
@@ -55,7 +67,7 @@ class Tally:
     def __init__(self, regions: frozenset[str] | None) -> None:
         self.records: list[Record] = []
         self.keys: list[bytes] = []
-        self._regions = regions
+        self._region_exists = regions.__contains__ if regions is not None else has_region_shape
         self._rejected: dict[str, tuple[str | None, int | None, int]] = {}
         self._oddities: Counter[str] = Counter()
 
@@ -102,9 +114,9 @@ class Tally:
     def _all_plain(self, records: Sequence[Record]) -> bool:
         """Whether nothing is odd about any of them: each distinct value is judged once, not once a record."""
         return (
-            all(account is not None and is_account(account) for account in {r.account_id for r in records})
-            and all(region is not None and self._region_exists(region) for region in {r.region for r in records})
-            and all(time is not None and is_plain_time(time) for time in {r.event_time for r in records})
+            all(map(is_account, {r.account_id for r in records}))
+            and all(map(self._region_exists, {r.region for r in records}))
+            and all(map(is_plain_time, {r.event_time for r in records}))
             and all_uuids([r.event_id or "" for r in records])
         )
 
@@ -134,9 +146,6 @@ class Tally:
         if record.account_id and not is_account(record.account_id):
             self.odd("account id is not 12 digits")
         return record
-
-    def _region_exists(self, region: str) -> bool:
-        return region in self._regions if self._regions is not None else bool(REGION_SHAPE.fullmatch(region))
 
     def _examine_time(self, record: Record) -> None:
         time = record.event_time

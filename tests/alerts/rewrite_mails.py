@@ -1,0 +1,13 @@
+"""Write the expected mails anew, after a change of wording that somebody agreed to: `python -m tests.alerts.rewrite_mails`."""
+
+from __future__ import annotations
+
+from tests.alerts.test_mail import CASES, MAILS
+
+from usage_anomaly.catalog import load
+
+if __name__ == "__main__":
+    catalog = load()
+    for name, case in CASES.items():
+        mail = case(catalog)
+        (MAILS / f"{name}.txt").write_text(f"Subject: {mail.subject}\n\n{mail.text}", encoding="utf-8")
