@@ -31,7 +31,8 @@ lock: $(UV) ## write requirements/*.txt from pyproject.toml (LOCK_FLAGS=--upgrad
 demo: setup ## generate a small organization's week of trail files, replay it, show the alert
 	$(BIN)/usage-anomaly generate build/demo --seed 7
 	$(BIN)/usage-anomaly replay build/demo/AWSLogs --accounts build/demo/accounts.json \
-		--format jsonl --output build/demo/anomalies.jsonl
+		--output build/demo/account.txt
+	$(BIN)/usage-anomaly show
 
 test: setup ## run every test
 	$(BIN)/pytest

@@ -14,7 +14,7 @@ from usage_anomaly_cli import store
 
 
 @click.command()
-@click.argument("identity", metavar="ID")
+@click.argument("identity", metavar="[ID]", required=False)
 @click.option(
     "--from",
     "source",
@@ -23,8 +23,11 @@ from usage_anomaly_cli import store
 )
 @click.option("--accounts", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="JSON list of accounts.")
 @click.option("--format", "form", type=click.Choice(["mail", "json"]), default="mail", show_default=True)
-def show(identity: str, source: Path | None, accounts: Path | None, form: str) -> None:
-    """Show one anomaly of the last replay as its alert reads, or all that is known of it as JSON."""
+def show(identity: str | None, source: Path | None, accounts: Path | None, form: str) -> None:
+    """Show one anomaly of the last replay as its alert reads, or all that is known of it as JSON.
+
+    Without an ID: the most severe one.
+    """
     kept = store.find(identity, source or store.place())
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(kept.anomaly), indent=2).decode())

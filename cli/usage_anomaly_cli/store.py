@@ -36,17 +36,20 @@ def keep(anomalies: Sequence[Anomaly], accounts: Mapping[str, Account], file: Pa
     draft.replace(file)
 
 
-def find(identity: str, file: Path) -> Kept:
-    """The anomaly of an id, from `keep`'s file or the output of `replay --format jsonl`. Raises UnusableInput."""
+def find(identity: str | None, file: Path) -> Kept:
+    """The anomaly of an id, or the most severe one, from `keep`'s file or the output of `replay --format jsonl`. Raises UnusableInput."""
     try:
         lines = file.read_bytes().splitlines()
     except OSError as error:
         raise UnusableInput(f"{file}: {error.strerror}; replay first, or name a replay's output with --from") from error
     known = [_read(line, f"{file}: line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
-    found = next((each for each in known if each.anomaly.id == identity), None)
+    if identity is None:
+        found = max(known, key=lambda each: each.anomaly.severity, default=None)
+    else:
+        found = next((each for each in known if each.anomaly.id == identity), None)
     if found is None:
         ids = ", ".join(each.anomaly.id for each in known[:5]) or "none"
-        raise UnusableInput(f"no anomaly {identity} in {file}; it holds {len(known):,}: {ids}")
+        raise UnusableInput(f"no anomaly {identity or ''} in {file}; it holds {len(known):,}: {ids}")
     return found
 
 

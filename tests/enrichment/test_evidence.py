@@ -108,6 +108,15 @@ def test_known_actor_is_said_with_its_past() -> None:
     assert found.signals.times_own_past == pytest.approx(109.2 / 0.46)
 
 
+def test_release_in_the_past_is_no_use() -> None:
+    """Ending machines every day is no habit of starting them."""
+    past = incidents.habit(20, incidents.THIEF, quantity=40)
+    ended = [msgspec.structs.replace(each, direction="release") for each in past]
+    found = find(context(EC2, [*ended, event(1, at("10:00"), **incidents.THIEF)]))
+    assert found.signals.new_actor is True
+    assert found.signals.new_regions == ("eu-central-1",)
+
+
 @pytest.mark.parametrize(("by_group", "named"), [(5, None), (6, "Auto Scaling")])
 def test_automation_is_named_above_half_only(by_group: int, named: str | None) -> None:
     """Half made by a group and half by a key is not "by Auto Scaling"."""

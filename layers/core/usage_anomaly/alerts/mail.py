@@ -63,7 +63,7 @@ def render(
     recipient: Recipient,
     first_total: int | None = None,
 ) -> Mail:
-    """The mail of an anomaly's last alert. `update` numbers the mails after the first from 1; `first_total` is what the first said.
+    """The mail of an anomaly's last alert. `update` numbers the mails after the first; `first_total` is what that one said.
 
     A replay's reader has no deployment: the lines to acknowledge and suppress are left out.
     """

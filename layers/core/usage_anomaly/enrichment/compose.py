@@ -12,10 +12,10 @@ from datetime import datetime
 
 import msgspec
 
-from usage_anomaly.anomalies import Anomaly, Query, State
+from usage_anomaly.anomalies import Anomaly, Cost, Query, State, Step
 from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import Told, View, mint
-from usage_anomaly.catalog import Kind
+from usage_anomaly.catalog import ATTEMPTS, Kind
 from usage_anomaly.enrichment import cost, evidence, guidance, severity
 from usage_anomaly.enrichment.accounts import Account, account_name, account_type
 from usage_anomaly.series import bucket_start
@@ -53,29 +53,48 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     prices_date: str
 
 
+class _Enriched(msgspec.Struct, frozen=True, kw_only=True):
+    """What the enrichments say."""
+
+    evidence: evidence.Evidence
+    cost: Cost
+    severity: float
+    reasons: tuple[str, ...]
+    guidance: tuple[Step, ...]
+
+
 def compose(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) -> Anomaly:
     """The anomaly in the shape that is printed, stored and given to the workflow."""
+    return _anomaly(material, _enrich(material, ask))
+
+
+def _enrich(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) -> _Enriched:
     uses = material.uses
     found = evidence.find(_context(material, ask))
     estimated = cost.estimate(uses, material.released, material.now, material.prices_date, material.median_rate_used)
-    attempts = material.kind_name.endswith(".attempts")
     level, reasons = severity.assess(
         severity.Facts(
             findings=material.extent.findings,
             usd_per_hour=estimated.usd_per_hour,
             total=material.view.total,
             released=material.view.released,
-            attempts_only=attempts,
+            attempts_only=_attempts(material),
             account_type=account_type(material.account),
             signals=found.signals,
         )
     )
-    advice = (
-        guidance.facts(uses, material.released, material.account_id, found.actors, found.automation) if uses else None
-    )
+    steps: tuple[Step, ...] = ()
+    if uses:
+        facts = guidance.facts(uses, material.released, material.account_id, found.actors, found.automation)
+        steps = guidance.advise(material.kind, facts)
+    return _Enriched(evidence=found, cost=estimated, severity=level, reasons=reasons, guidance=steps)
+
+
+def _anomaly(material: Material, said: _Enriched) -> Anomaly:
+    uses = material.uses
     told = material.told
     ids = tuple(dict.fromkeys(each for event in uses for each in event.resource_ids))
-    unit = f"refused {material.kind.many} calls" if attempts else material.kind.many
+    unit = f"refused calls for {material.kind.many}" if _attempts(material) else material.kind.many
     return Anomaly(
         id=told.id if told else mint(material.kind_name, material.account_id, material.extent.start, ()),
         kind=material.kind_name,
@@ -97,13 +116,13 @@ def compose(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) ->
         ready=dict(material.ready),
         detected_at=told.alerts[0].at if told else None,
         alerts=told.alerts if told else (),
-        cost=estimated,
-        severity=level,
-        severity_reasons=reasons,
-        actors=found.actors,
-        automation=found.automation,
-        evidence=found.statements,
-        guidance=guidance.advise(material.kind, advice) if advice else (),
+        cost=said.cost,
+        severity=said.severity,
+        severity_reasons=said.reasons,
+        actors=said.evidence.actors,
+        automation=said.evidence.automation,
+        evidence=said.evidence.statements,
+        guidance=said.guidance,
         resource_ids=ids[:IDS_KEPT],
         resource_count=len(ids),
         truncated=any(event.truncated for event in uses),
@@ -111,7 +130,7 @@ def compose(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) ->
         groups=_ranked((event.group or UNKNOWN_GROUP, event.quantity) for event in uses),
         joined_to=told.joined_to if told else None,
         closed_reason=told.closed_reason if told else None,
-        notes=() if attempts else cost.gaps(uses, material.kind.many),
+        notes=() if _attempts(material) else cost.gaps(uses, material.kind.many),
     )
 
 
@@ -132,6 +151,10 @@ def _context(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) -
         covered_from=material.covered_from,
         unit=material.kind.many,
     )
+
+
+def _attempts(material: Material) -> bool:
+    return material.kind_name.endswith(ATTEMPTS)
 
 
 def _organization(material: Material) -> bool:

@@ -32,7 +32,8 @@ class EvidenceContext(msgspec.Struct, frozen=True, kw_only=True):
 
     `uses` are the anomaly's own events (attempts for an attempts kind), `past` those of the same kind and account before
     `start`, `account_events` every event of the account from an hour before it, any kind and direction (not read for the
-    organization, which has none of its own); `others` evaluates a query over the whole input. `covered_from` is the account's first record of any kind, None when that is not known.
+    organization, which has none of its own); `others` evaluates a query over the whole input. `covered_from` is the
+    account's first record of any kind, None when that is not known.
     """
 
     kind: str
