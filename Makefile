@@ -32,7 +32,7 @@ demo: setup ## generate a small organization's week of trail files, replay it, s
 	$(BIN)/usage-anomaly generate build/demo --seed 7
 	$(BIN)/usage-anomaly replay build/demo/AWSLogs --accounts build/demo/accounts.json \
 		--output build/demo/account.txt
-	$(BIN)/usage-anomaly show
+	$(BIN)/usage-anomaly show --format mail
 
 test: setup ## run every test
 	$(BIN)/pytest

@@ -10,7 +10,7 @@ import msgspec
 from usage_anomaly import catalog
 from usage_anomaly.alerts import mail
 from usage_anomaly.enrichment.accounts import read_accounts
-from usage_anomaly_cli import store
+from usage_anomaly_cli import record_text, store
 
 
 @click.command()
@@ -22,9 +22,9 @@ from usage_anomaly_cli import store
     help="Output of replay --format jsonl; without it the last replay.",
 )
 @click.option("--accounts", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="JSON list of accounts.")
-@click.option("--format", "form", type=click.Choice(["mail", "json"]), default="mail", show_default=True)
+@click.option("--format", "form", type=click.Choice(["full", "mail", "json"]), default="full", show_default=True)
 def show(identity: str | None, source: Path | None, accounts: Path | None, form: str) -> None:
-    """Show one anomaly of the last replay as its alert reads, or all that is known of it as JSON.
+    """Show one anomaly of the last replay: its alert as mail text, then its record (steps, policy, evidence, ids).
 
     Without an ID: the most severe one.
     """
@@ -38,3 +38,5 @@ def show(identity: str | None, source: Path | None, accounts: Path | None, form:
     kind = catalog.load().kind_of(kept.anomaly.kind)
     message = mail.render(kept.anomaly, kind, account, update=len(kept.anomaly.alerts) - 1, recipient="replay")
     click.echo(f"Subject: {message.subject}\n\n{message.text}")
+    if form == "full":
+        click.echo("\n".join(record_text.lines(kept.anomaly)))

@@ -49,7 +49,8 @@ def find(identity: str | None, file: Path) -> Kept:
         found = next((each for each in known if each.anomaly.id == identity), None)
     if found is None:
         ids = ", ".join(each.anomaly.id for each in known[:5]) or "none"
-        raise UnusableInput(f"no anomaly {identity or ''} in {file}; it holds {len(known):,}: {ids}")
+        wanted = f" {identity}" if identity else ""
+        raise UnusableInput(f"{file} holds no anomaly{wanted}; {len(known):,} in it: {ids}")
     return found
 
 

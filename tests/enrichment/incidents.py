@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from usage_anomaly.anomalies import Alert, Anomaly
+from usage_anomaly.anomalies import Alert, Anomaly, Cost
 from usage_anomaly.catalog import ATTEMPTS, Kind
 from usage_anomaly.detection import Detector, Finding
 from usage_anomaly.enrichment import cost, evidence, guidance, severity
-from usage_anomaly.enrichment.accounts import Account, AccountType, account_name, account_type
+from usage_anomaly.enrichment.accounts import Account, account_name, account_type
 from usage_anomaly.enrichment.automation import automation
 from usage_anomaly.usage import UsageEvent
 
@@ -213,66 +213,58 @@ def told(
     """The anomaly as the whole of enrichment sees it: cost, evidence, severity and guidance from the events."""
     name = changes.pop("kind_name", kind.kind)
     account_id = changes.pop("account_id", ACCOUNT)
+    now = changes.pop("now", at("11:12"))
     scene = context(name, events, account_id)
-    uses, end = scene.uses, scene.last_seen
     gone = [each for each in scene.account_events if each.direction == "release"]
     released = {resource: each.event_time for each in gone for resource in each.resource_ids}
+    bill = cost.estimate(scene.uses, released, now, PRICES_DATE, False, priced=kind.price != "none")
     found = evidence.find(scene)
-    bill = cost.estimate(
-        uses, released, changes.pop("now", at("11:12")), PRICES_DATE, False, priced=kind.price != "none"
-    )
-    kind_of_account: AccountType = account_type(account)
+    facts = guidance.facts(scene.uses, released, account_id, found.actors, found.automation)
     weight, reasons = severity.assess(
         severity.Facts(
             findings=findings,
             usd_per_hour=bill.usd_per_hour,
-            total=sum(each.quantity for each in uses),
+            total=sum(each.quantity for each in scene.uses),
             released=len(released),
             attempts_only=name.endswith(ATTEMPTS),
-            account_type=kind_of_account,
+            account_type=account_type(account),
             signals=found.signals,
         )
     )
-    facts = guidance.facts(uses, released, account_id, found.actors, found.automation)
+    enriched = {
+        "account_name": account_name(account, account_id),
+        "findings": tuple(findings),
+        "cost": bill,
+        "severity": weight,
+        "severity_reasons": reasons,
+        "actors": found.actors,
+        "automation": found.automation,
+        "evidence": found.statements,
+        "guidance": guidance.advise(kind, facts),
+        "notes": cost.gaps(scene.uses, kind.many) if kind.price != "none" else (),
+        "released": len(released),
+    }
+    return msgspec.structs.replace(_plain(kind, scene), **{**enriched, **changes})
+
+
+def _plain(kind: Kind, scene: evidence.EvidenceContext) -> Anomaly:
+    """The anomaly before any enrichment: only what its own events sum up to."""
+    uses, account_id, first, last = scene.uses, scene.account, scene.start, scene.last_seen
     ids = tuple(each for use in uses for each in use.resource_ids)
-    anomaly = Anomaly(
-        id=f"{name.replace('.', '-')}-{account_id}-{uses[0].event_time:%Y%m%dT%H%MZ}",
-        kind=name,
-        account_id=account_id,
-        account_name=account_name(account, account_id),
+    everywhere = account_id == evidence.ORGANIZATION
+    return Anomaly(
+        id=f"{scene.kind.replace('.', '-')}-{account_id}-{first:%Y%m%dT%H%MZ}", kind=scene.kind,
+        account_id=account_id, account_name="", unit=kind.many, start=first, last_seen=last, first_use=first,
+        last_use=last, detected_at=last, alerts=(Alert(at=last, reason="opened"),), state="open", sequence=1,
         regions=_sums((each.region, each.quantity) for each in uses),
-        accounts=_sums((each.account_id, each.quantity) for each in uses)
-        if account_id == evidence.ORGANIZATION
-        else {},
-        start=uses[0].event_time,
-        last_seen=end,
-        first_use=uses[0].event_time,
-        last_use=end,
-        state="open",
-        sequence=1,
-        total=sum(each.quantity for each in uses),
-        released=len(released),
-        expected=None,
-        unit=kind.many,
-        findings=tuple(findings),
-        ready={"threshold": "yes", "burn_rate": "yes", "baseline": "not in this version"},
-        detected_at=end,
-        alerts=(Alert(at=end, reason="opened"),),
-        cost=bill,
-        severity=weight,
-        severity_reasons=reasons,
-        actors=found.actors,
-        automation=found.automation,
-        evidence=found.statements,
-        guidance=guidance.advise(kind, facts),
-        resource_ids=ids,
-        resource_count=len(ids),
-        truncated=any(each.truncated for each in uses),
-        suppressed=False,
+        accounts=_sums((each.account_id, each.quantity) for each in uses) if everywhere else {},
         groups=_sums((each.group or "unknown", each.quantity) for each in uses),
-        notes=cost.gaps(uses, kind.many) if kind.price != "none" else (),
-    )
-    return msgspec.structs.replace(anomaly, **changes)
+        total=sum(each.quantity for each in uses), released=0, expected=None, findings=(),
+        ready={"threshold": "yes", "burn_rate": "yes", "baseline": "not in this version"},
+        cost=Cost(usd_per_hour=None, usd_so_far=None, usd_month_end=None, basis="", confidence=0.0),
+        severity=0.0, severity_reasons=(), actors=(), automation=None, evidence=(), guidance=(),
+        resource_ids=ids, resource_count=len(ids), suppressed=False, truncated=any(each.truncated for each in uses),
+    )  # fmt: skip
 
 
 def _sums(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:

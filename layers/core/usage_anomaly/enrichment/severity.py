@@ -5,7 +5,7 @@ Points are added up; each is one reason in words with its number. The figures:
 | reason | points |
 |---|---|
 | USD per hour at list price, net of releases | 2 x log10(1 + USD/h), at most 5; price unknown: 2 |
-| how far above the limit (the highest score of the findings) | 1.5 x log10(actual / limit), at most 2.5 |
+| how far above the limit (the highest score of the findings) | 0.5 + 1.5 x log10(actual / limit), at most 3 |
 | the actor is new here, or used three times its own busiest hour | 1 |
 | a new address, new regions, new types: each | 0.3 |
 | a long-lived access key did it | 0.8 |
@@ -15,7 +15,7 @@ Points are added up; each is one reason in words with its number. The figures:
 | the same key, actor or (new) address in other accounts | 1 |
 | identity changes by the same doer (no kind reads them yet) | 1 |
 | an automation that used two thirds of this in an hour before | -1.5 |
-| released so far | -2 x the share released |
+| released so far (the rate is net already) | -1 x the share released |
 | refused calls only | 1.2 x log10(1 + calls) in place of money; the whole at most 4.9: no spend, at most a medium |
 
 A sum above 8 is compressed (8 + 2 x (1 - e^-((sum - 8) / 2))), so that the worst cases stay apart and none passes 10.
@@ -104,7 +104,7 @@ def _excess(facts: Facts) -> list[Reason]:
     if not scores:
         return []
     times = 1 / (1 - min(_HIGHEST_SCORE, max(0.0, *scores, 0.0)))
-    return [Reason(min(2.5, 1.5 * math.log10(times)), f"{times:,.1f} times the limit")]
+    return [Reason(min(3.0, 0.5 + 1.5 * math.log10(times)), f"{times:,.1f} times the limit")]
 
 
 def _doer(signals: Signals) -> list[Reason]:
@@ -139,7 +139,7 @@ def _relief(facts: Facts) -> list[Reason]:
         reasons.append(Reason(-1.5, f"usual for {facts.signals.automation} here"))
     if facts.released and facts.total:
         share = min(1.0, facts.released / facts.total)
-        reasons.append(Reason(-2.0 * share, f"{share:.0%} released"))
+        reasons.append(Reason(-share, f"{share:.0%} released"))
     return reasons
 
 
