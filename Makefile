@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV ?= $(BIN)/uv
 TRAIL ?= build/demo/AWSLogs
 FUZZ_OBJECTS ?= 100000
-COMPILE := UV_SYSTEM_CERTS=1 $(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+COMPILE := UV_SYSTEM_CERTS=1 $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --quiet $(LOCK_FLAGS)
 
 help: ## say what each target does
@@ -21,12 +21,22 @@ $(BIN)/.installed: requirements/test.txt requirements/install pyproject.toml
 	requirements/install .venv-bench requirements/bench.txt
 	@touch $@
 
+.venv-local/bin/.installed: requirements/local.txt requirements/install pyproject.toml
+	requirements/install .venv-local requirements/local.txt
+	@touch $@
+
+.venv-sam/bin/.installed: requirements/sam.txt requirements/install
+	requirements/install .venv-sam requirements/sam.txt tools
+	@touch $@
+
 $(BIN)/uv: $(BIN)/.installed
 
 lock: $(UV) ## write requirements/*.txt from pyproject.toml (LOCK_FLAGS=--upgrade takes newer versions)
-	$(COMPILE) -o requirements/runtime.txt
-	$(COMPILE) --extra cli --group test -o requirements/test.txt
-	$(COMPILE) --extra cli --group bench -o requirements/bench.txt
+	$(COMPILE) pyproject.toml --group aws-runtime --no-emit-package botocore -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml --extra cli --group test -o requirements/test.txt
+	$(COMPILE) pyproject.toml --extra cli --group bench -o requirements/bench.txt
+	$(COMPILE) pyproject.toml --group local -o requirements/local.txt
+	$(COMPILE) --group sam -o requirements/sam.txt
 
 demo: setup ## generate a small organization's week of trail files, replay it, show the alert
 	$(BIN)/usage-anomaly generate build/demo --seed 7

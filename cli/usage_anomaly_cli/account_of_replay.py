@@ -10,10 +10,11 @@ import msgspec
 from usage_anomaly.alerts.plain import ELLIPSIS, inert
 from usage_anomaly.alerts.words import day, number, several, span, things
 from usage_anomaly.anomalies import Anomaly
+from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account, account_name
 from usage_anomaly.enrichment.wording import identity
-from usage_anomaly.replay import ORGANIZATION, Counts
+from usage_anomaly.replay import Counts
 from usage_anomaly_cli.reckoning import Reckoning
 
 WIDTH = 9

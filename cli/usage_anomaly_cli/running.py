@@ -14,18 +14,18 @@ import msgspec
 from usage_anomaly import catalog as catalogs
 from usage_anomaly.anomalies import Anomaly, Query, State
 from usage_anomaly.anomalies.life_cycle import QUIET
-from usage_anomaly.anomalies.view import uses
+from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.enrichment import prices as price_lists
 from usage_anomaly.enrichment.accounts import Account
-from usage_anomaly.enrichment.compose import Material, compose
+from usage_anomaly.enrichment.compose import Material, compose, gather
 from usage_anomaly.enrichment.evidence import matching
 from usage_anomaly.enrichment.expected import usual
 from usage_anomaly.enrichment.prices import PriceTable
 from usage_anomaly.envelopes import Payload
 from usage_anomaly.intake import ObjectRead, read_object
-from usage_anomaly.replay import ORGANIZATION, Arrival, Outcome, Replay
+from usage_anomaly.replay import Arrival, Outcome, Replay
 from usage_anomaly.series import Series, bucket_of, bucket_start
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly_cli.reading import Result, Source, read_objects
@@ -130,13 +130,7 @@ def _material(outcome: Outcome, finished: Run, plan: Plan) -> Material:
     pair = (outcome.account_id, outcome.kind)
     catalog, prices = loaded()
     members = replay.members(pair)
-    events = [(series, event) for series in members for event in uses(series, outcome.extent)]
-    released = {
-        each: when
-        for series, event in events
-        for each in event.resource_ids
-        if (when := series.released_at(each, event.event_time)) is not None
-    }
+    gathered = gather(members, outcome.extent)
     covered = replay.coverage(outcome.account_id)
     return Material(
         kind=catalog.kind_of(outcome.kind),
@@ -147,10 +141,8 @@ def _material(outcome: Outcome, finished: Run, plan: Plan) -> Material:
         told=outcome.told,
         view=replay.view(pair, outcome.extent),
         state=_recorded_state(outcome, now),
-        uses=sorted(
-            (event for _, event in events), key=lambda each: (each.event_time, each.event_id, each.group or "")
-        ),
-        released=released,
+        uses=gathered.uses,
+        released=gathered.released,
         expected=usual(members, outcome.extent, covered),
         covered_from=None if covered is None else bucket_start(covered),
         median_rate_used=any(_nets_unread_launch(series, outcome) for series in members),

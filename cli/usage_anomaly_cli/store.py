@@ -37,7 +37,10 @@ def keep(anomalies: Sequence[Anomaly], accounts: Mapping[str, Account], file: Pa
 
 
 def find(identity: str | None, file: Path) -> Kept:
-    """The anomaly of an id, or the most severe one, from `keep`'s file or the output of `replay --format jsonl`. Raises UnusableInput."""
+    """The anomaly of an id, or the most severe one; `file` is `keep`'s, or the output of `replay --format jsonl`.
+
+    Raises UnusableInput.
+    """
     try:
         lines = file.read_bytes().splitlines()
     except OSError as error:

@@ -87,6 +87,11 @@ def test_partly_unknown_says_for_how_many() -> None:
     assert cost.gaps(uses, "instances") == ("price unknown for 2 of 61 instances (ml.p6 2)",)
 
 
+def test_nothing_priced_leaves_no_gap_beside_the_basis() -> None:
+    """The cost itself says that it is unknown, and why: once is enough."""
+    assert cost.gaps([event(1, at("10:00"), group="ml.p6")], "instances") == ()
+
+
 def test_calls_cost_what_the_last_hour_did() -> None:
     """Kinds priced per call have no running machine: their rate is what the last hour cost."""
     calls = [event(n, at("10:00") + timedelta(minutes=30 * n), usd=1.0, resource_ids=()) for n in range(4)]

@@ -13,7 +13,7 @@ from tests.enrichment import incidents
 from tests.enrichment.incidents import at, context, event
 
 from usage_anomaly.anomalies import Query
-from usage_anomaly.enrichment import habits
+from usage_anomaly.enrichment import habits, wording
 from usage_anomaly.enrichment.evidence import ORGANIZATION, Evidence, find, matching
 from usage_anomaly.usage import UsageEvent
 
@@ -233,6 +233,14 @@ def test_empty_anomaly_has_evidence_of_nothing() -> None:
     found = find(bare)
     assert found.actors == ()
     assert found.automation is None
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(1.0, "100%"), (0.9999, "over 99%"), (0.52, "52%"), (0.0001, "under 1%"), (0.0, "0%")]
+)
+def test_share_never_rounds_to_all_or_nothing(share: float, said: str) -> None:
+    """ "100 %" by one key means that nobody else is in it."""
+    assert wording.percent(share) == said
 
 
 some = st.sampled_from

@@ -7,6 +7,7 @@ import shlex
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,6 +104,19 @@ def test_function_is_named_in_its_command(catalog: Catalog) -> None:
     """Lambda has no resource to stop but the function."""
     found = commands(advise(catalog, incidents.invocations(), "lambda.invocations"))
     assert any("--function-name orders" in each for each in found)
+
+
+def test_function_with_a_small_share_is_left_running(catalog: Catalog) -> None:
+    """A function that was called 31 times beside a loop of thousands is a customer's page."""
+    uses = incidents.invocations()
+    bystander = msgspec.structs.replace(uses[0], function_name="pages", quantity=31, event_id="1")
+    assert "pages" not in " ".join(commands(advise(catalog, [*uses, bystander], "lambda.invocations")))
+
+
+def test_role_that_only_claims_to_be_ci_can_be_stopped(catalog: Catalog) -> None:
+    """A session name is the caller's own word: it must not protect the caller."""
+    role = {"actor_arn": f"arn:aws:iam::{ACCOUNT}:role/ci-runner", "actor_session": "GitHubActions"}
+    assert any("--role-name ci-runner" in each for each in commands(advise(catalog, [event(1, at("10:00"), **role)])))
 
 
 def test_refused_calls_have_nothing_to_stop_but_who_made_them(catalog: Catalog) -> None:

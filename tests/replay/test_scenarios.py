@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tests.replay.trails import ACCOUNTS, limit_passed, replayed, rooms, told
 
+from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.anomalies.view import uses
-from usage_anomaly.replay import ORGANIZATION
 from usage_anomaly_generator import Delivery, Habit, Incident, demo, expectations, generate
 from usage_anomaly_generator.calls import Span
 from usage_anomaly_generator.delivery import Late

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from usage_anomaly import catalog as catalogs
+from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.enrichment import prices as price_lists
@@ -14,7 +15,7 @@ from usage_anomaly.enrichment.accounts import Account, account_type, read_accoun
 from usage_anomaly.enrichment.prices import PriceTable
 from usage_anomaly.envelopes import read_payload
 from usage_anomaly.intake import ObjectRead, read_object
-from usage_anomaly.replay import ORGANIZATION, Replay
+from usage_anomaly.replay import Replay
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly_cli.running import minutes
 from usage_anomaly_generator import LogObject, accounts_json, demo

@@ -12,19 +12,16 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from usage_anomaly.anomalies.extents import Extent, Extents, Rules
+from usage_anomaly.anomalies.extents import Extent, Extents
 from usage_anomaly.anomalies.life_cycle import WATERMARK, Tick, Told, View, due, update
+from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasable, rules_of
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import ATTEMPTS, Catalog
-from usage_anomaly.detection.limits import FIGURES
-from usage_anomaly.enrichment.accounts import Account, account_type
-from usage_anomaly.series import BUCKETS_PER_HOUR, CappedTotal, Series, bucket_of
+from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
+from usage_anomaly.series import CappedTotal, Series, bucket_of
 from usage_anomaly.usage import UsageEvent
 
-ORGANIZATION = "organization"
 KEY_BYTES = 16
-
-Pair = tuple[str, str]  # account id, kind
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -93,10 +90,12 @@ class Replay:
         self._cover(arrivals, touched)
         self.fresh = self._take_new(arrivals)
         for pair, bucket in sorted({place for event in self.fresh for place in self._add(event)}):
-            for each in (pair, (ORGANIZATION, pair[1])):
+            account_id, kind = pair
+            for each in (pair, (ORGANIZATION, kind)):
                 touched[each] = min(bucket, touched.get(each, bucket))
-            total = self._totals.setdefault(pair[1], CappedTotal())
-            total.put(pair[0], bucket, self.series[pair].quantity(bucket, bucket), self._limit(pair))
+            total = self._totals.setdefault(kind, CappedTotal())
+            cap = limit_of(self.catalog, pair, self._type(account_id))
+            total.put(account_id, bucket, self.series[pair].quantity(bucket, bucket), cap)
         now = Tick(minute=minute, watermark=minute - WATERMARK)
         for pair in sorted(touched):
             self._judge(pair, touched[pair])
@@ -135,11 +134,7 @@ class Replay:
 
     def view(self, pair: Pair, extent: Extent) -> View:
         """How an extent of the pair stands now."""
-        return view(
-            self.members(pair),
-            extent,
-            releasable=self.catalog.kind_of(pair[1]).releasable and not pair[1].endswith(ATTEMPTS),
-        )
+        return view(self.members(pair), extent, releasable=releasable(self.catalog, pair[1]))
 
     def coverage(self, account_id: str) -> int | None:
         """The first bucket with any record of the account (of any account, for the organization)."""
@@ -186,7 +181,8 @@ class Replay:
 
     def _judge(self, pair: Pair, bucket: int) -> None:
         extents = self._extents.get(pair)
-        rules = self._rules(pair)
+        coverage = self.coverage(pair[0]) or 0
+        rules = rules_of(self.catalog, pair, self._type(pair[0]), coverage, self._since, self._until)
         if extents is None:
             judged = self._totals[pair[1]] if pair[0] == ORGANIZATION else self.series[pair]
             extents = self._extents[pair] = Extents(judged, rules)
@@ -205,35 +201,12 @@ class Replay:
             (due(after[owner], seen) for owner, seen in zip(owners, views, strict=True)), default=_NEVER
         )
 
+    def _type(self, account_id: str) -> AccountType:
+        return self._types.get(account_id, "unknown")
+
     def _split(self, pair: Pair) -> tuple[list[Extent], list[Extent]]:
         every = self._extents[pair].all()
         return [each for each in every if each.telling], [each for each in every if not each.telling]
-
-    def _limit(self, pair: Pair) -> int:
-        account_id, kind = pair
-        if account_id == ORGANIZATION:
-            return self.catalog.limit(kind, "production") * FIGURES.organization_factor.factor
-        return self.catalog.limit(kind, self._types.get(account_id, "unknown"))
-
-    def _rules(self, pair: Pair) -> Rules:
-        account_id, name = pair
-        kind = self.catalog.kind_of(name)
-        unit = f"refused calls for {kind.many}" if name.endswith(ATTEMPTS) else kind.many
-        coverage = self.coverage(account_id) or 0
-        if account_id == ORGANIZATION:
-            short = tuple(window for window in FIGURES.windows if window.buckets <= BUCKETS_PER_HOUR)
-            return Rules(
-                limit=self._limit(pair), burn_limit=None, windows=short, scope="organization", unit=unit,
-                whose="the organization", coverage=coverage, since=self._since, until=self._until,
-            )  # fmt: skip
-        which = self._types.get(account_id, "unknown")
-        burn = FIGURES.burn_rate_usd_per_hour
-        limits = {"production": burn.production, "development": burn.development}
-        return Rules(
-            limit=self._limit(pair), burn_limit=None if name.endswith(ATTEMPTS) else limits.get(which, burn.staging), unit=unit,
-            whose=f"{which} accounts" if which != "unknown" else "accounts of unknown type", coverage=coverage,
-            since=self._since, until=self._until,
-        )  # fmt: skip
 
 
 _NEVER = datetime.max.replace(tzinfo=UTC)

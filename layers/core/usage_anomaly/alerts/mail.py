@@ -111,7 +111,9 @@ def _subject(anomaly: Anomaly, kind: Kind, account: Account | None) -> str:
     number = ascii_line(anomaly.account_id, 14)
     name = ascii_line(_name(anomaly, account), 22)
     where = number if name == number else f"{name} {number}"
-    parts = [ascii_line(_things(anomaly, kind), 34)]
+    mixed = len(anomaly.groups) > 1 and not _is_attempts(anomaly)
+    things = words.several(anomaly.total, kind.one, kind.many) if mixed else _things(anomaly, kind)
+    parts = [ascii_line(things, 34)]
     if anomaly.cost.usd_per_hour is not None and not _is_attempts(anomaly):
         parts.append(words.usd_per_hour(anomaly.cost.usd_per_hour))
     parts.extend(_doer_in_short(anomaly))
@@ -142,11 +144,17 @@ def _what(anomaly: Anomaly, kind: Kind) -> list[Line]:
             ("WHAT", f"{_text(calls[0]) if calls else _things(anomaly, kind)}, {when}; no use and no spend by them")
         ]
     sizes = _said(anomaly, "size")
-    size = f" ({_text(sizes[0])})" if sizes else ""
+    things = _with_size(_things(anomaly, kind), _text(sizes[0]) if sizes else "")
     by = f" by {_text(calls[0])}" if calls and kind.keep == "events" else ""
     releases = _said(anomaly, "released")
     released = f"; {_text(releases[0])}" if releases else ("; no release seen" if kind.releasable else "")
-    return [("WHAT", f"{_things(anomaly, kind)}{size}, {when}{by}{released}")]
+    return [("WHAT", f"{things}, {when}{by}{released}")]
+
+
+def _with_size(things: str, size: str) -> str:
+    if not size:
+        return things
+    return f"{things[:-1]}; {size})" if things.endswith(")") else f"{things} ({size})"
 
 
 def _where(anomaly: Anomaly) -> list[Line]:
@@ -181,7 +189,7 @@ def _cost(anomaly: Anomaly, kind: Kind) -> list[Line]:
     if cost.usd_month_end is not None and cost.usd_per_hour > 0:
         figures += f"; {words.about(cost.usd_month_end)} USD by month end if nothing stops it"
     sure = "" if cost.confidence >= 0.995 else f"; confidence {cost.confidence:.0%}"
-    return _under("COST", [figures, f"{inert(cost.basis, _SENTENCE)}, before discounts{sure}"])
+    return _under("COST", [figures, f"{inert(cost.basis, 2 * _SENTENCE)}, before discounts{sure}"])
 
 
 def _who(anomaly: Anomaly) -> list[Line]:

@@ -15,13 +15,14 @@ import msgspec
 from usage_anomaly.anomalies import Anomaly, Cost, Query, State, Step
 from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import Told, View, mint
+from usage_anomaly.anomalies.rules import ORGANIZATION
+from usage_anomaly.anomalies.view import uses
 from usage_anomaly.catalog import ATTEMPTS, Kind
 from usage_anomaly.enrichment import cost, evidence, guidance, severity
 from usage_anomaly.enrichment.accounts import Account, account_name, account_type
-from usage_anomaly.series import bucket_start
+from usage_anomaly.series import Series, bucket_start
 from usage_anomaly.usage import UsageEvent
 
-ORGANIZATION = "organization"
 REGIONS_SHOWN = 40
 IDS_KEPT = 1_000
 UNKNOWN_GROUP = "unknown"
@@ -53,6 +54,25 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     prices_date: str
 
 
+class Gathered(msgspec.Struct, frozen=True):
+    """The events of an extent in order, and when their resources were seen released."""
+
+    uses: list[UsageEvent]
+    released: dict[str, datetime]
+
+
+def gather(members: Sequence[Series], extent: Extent) -> Gathered:
+    """Collect what an extent is made of, over one account's series or all accounts'."""
+    found: list[UsageEvent] = []
+    released: dict[str, datetime] = {}
+    for series in members:
+        for event in uses(series, extent):
+            found.append(event)
+            ends = ((each, series.released_at(each, event.event_time)) for each in event.resource_ids)
+            released.update((each, when) for each, when in ends if when is not None)
+    return Gathered(sorted(found, key=lambda each: (each.event_time, each.event_id, each.group or "")), released)
+
+
 class _Enriched(msgspec.Struct, frozen=True, kw_only=True):
     """What the enrichments say."""
 
@@ -68,10 +88,20 @@ def compose(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) ->
     return _anomaly(material, _enrich(material, ask))
 
 
+def bare(material: Material) -> Anomaly:
+    """The anomaly before any enrichment: its extent and what was told of it."""
+    nothing = evidence.Evidence(actors=(), automation=None, statements=(), signals=evidence.Signals())
+    unpriced = Cost(usd_per_hour=None, usd_so_far=None, usd_month_end=None, basis="", confidence=0.0)
+    return _anomaly(material, _Enriched(evidence=nothing, cost=unpriced, severity=0.0, reasons=(), guidance=()))
+
+
 def _enrich(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) -> _Enriched:
-    uses = material.uses
+    used = material.uses
     found = evidence.find(_context(material, ask))
-    estimated = cost.estimate(uses, material.released, material.now, material.prices_date, material.median_rate_used)
+    priced = material.kind.price != "none"
+    estimated = cost.estimate(
+        used, material.released, material.now, material.prices_date, material.median_rate_used, priced
+    )
     level, reasons = severity.assess(
         severity.Facts(
             findings=material.extent.findings,
@@ -84,28 +114,28 @@ def _enrich(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) ->
         )
     )
     steps: tuple[Step, ...] = ()
-    if uses:
-        facts = guidance.facts(uses, material.released, material.account_id, found.actors, found.automation)
+    if used:
+        facts = guidance.facts(used, material.released, material.account_id, found.actors, found.automation)
         steps = guidance.advise(material.kind, facts)
     return _Enriched(evidence=found, cost=estimated, severity=level, reasons=reasons, guidance=steps)
 
 
 def _anomaly(material: Material, said: _Enriched) -> Anomaly:
-    uses = material.uses
+    used = material.uses
     told = material.told
-    ids = tuple(dict.fromkeys(each for event in uses for each in event.resource_ids))
+    ids = tuple(dict.fromkeys(each for event in used for each in event.resource_ids))
     unit = f"refused calls for {material.kind.many}" if _attempts(material) else material.kind.many
     return Anomaly(
         id=told.id if told else mint(material.kind_name, material.account_id, material.extent.start, ()),
         kind=material.kind_name,
         account_id=material.account_id,
         account_name=_name(material),
-        regions=_ranked((event.region, event.quantity) for event in uses),
-        accounts=_ranked((event.account_id, event.quantity) for event in uses) if _organization(material) else {},
+        regions=_ranked((event.region, event.quantity) for event in used),
+        accounts=_ranked((event.account_id, event.quantity) for event in used) if _organization(material) else {},
         start=bucket_start(material.extent.start),
         last_seen=bucket_start(material.extent.last_seen),
-        first_use=uses[0].event_time if uses else bucket_start(material.extent.start),
-        last_use=uses[-1].event_time if uses else bucket_start(material.extent.last_seen),
+        first_use=used[0].event_time if used else bucket_start(material.extent.start),
+        last_use=used[-1].event_time if used else bucket_start(material.extent.last_seen),
         state=told.state if told else material.state,
         sequence=told.sequence if told else 0,
         total=material.view.total,
@@ -125,12 +155,12 @@ def _anomaly(material: Material, said: _Enriched) -> Anomaly:
         guidance=said.guidance,
         resource_ids=ids[:IDS_KEPT],
         resource_count=len(ids),
-        truncated=any(event.truncated for event in uses),
+        truncated=any(event.truncated for event in used),
         suppressed=False,
-        groups=_ranked((event.group or UNKNOWN_GROUP, event.quantity) for event in uses),
+        groups=_ranked((event.group or UNKNOWN_GROUP, event.quantity) for event in used),
         joined_to=told.joined_to if told else None,
         closed_reason=told.closed_reason if told else None,
-        notes=() if _attempts(material) else cost.gaps(uses, material.kind.many),
+        notes=() if _attempts(material) else cost.gaps(used, material.kind.many),
     )
 
 
@@ -150,6 +180,7 @@ def _context(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) -
         others=ask,
         covered_from=material.covered_from,
         unit=material.kind.many,
+        tallied=material.kind.keep == "tally",
     )
 
 

@@ -70,11 +70,14 @@ def estimate(
 
 
 def gaps(uses: Sequence[UsageEvent], unit: str) -> tuple[str, ...]:
-    """What the cost leaves out, as notes: "price unknown for 2 of 61 instances (ml.p6 2)"."""
+    """What the cost leaves out, as notes: "price unknown for 2 of 61 instances (ml.p6 2)".
+
+    Where nothing is priced there is no cost that could leave something out: its basis says why.
+    """
     missing = unpriced(uses)
-    if not missing:
-        return ()
     total = sum(event.quantity for event in uses)
+    if missing.total() in (0, total):
+        return ()
     names = ", ".join(f"{name} {count:,}" for name, count in _largest(missing, 3))
     return (f"price unknown for {sum(missing.values()):,} of {total:,} {unit} ({names})",)
 
@@ -148,7 +151,7 @@ def _basis(uses: Sequence[UsageEvent], prices_date: str, median_rate_used: bool)
         names = ", ".join(name for name, _ in _largest(missing, 3))
         parts.append(f"unknown for {sum(missing.values()):,} of {total:,} ({names})")
     spot = sum(event.quantity for event in uses if event.market == "spot")
-    if spot:
+    if spot and not any("Spot" in text for text in bases):
         parts.append(f"approximate: {spot:,} run on Spot, which costs less")
     if median_rate_used:
         parts.append("releases of launches not read count at the account's median rate")

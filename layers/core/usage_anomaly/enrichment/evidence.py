@@ -374,4 +374,4 @@ def _released(scene: _Scene) -> tuple[Statement, ...]:
     found = _ask(scene.context, query)
     query = msgspec.structs.replace(query, end=max([scene.last, *(event.event_time for event in found)]))
     gone = ours.intersection(resource for event in found for resource in event.resource_ids)
-    return (_state("released", wording.released(len(gone), scene.total), query, found),)
+    return (_state("released", wording.released(len(gone), scene.total, bool(found)), query, found),)

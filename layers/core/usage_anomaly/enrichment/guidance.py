@@ -17,13 +17,14 @@ import msgspec
 
 from usage_anomaly.anomalies import Actor, Step
 from usage_anomaly.catalog import Contain, Kind
-from usage_anomaly.enrichment.automation import PERSON, PERSON_SSO, role_name
+from usage_anomaly.enrichment.automation import role_name
 from usage_anomaly.enrichment.launchers import LAUNCHERS, PATTERNS, PIPELINES, RESERVED_ROLES, SAID
 from usage_anomaly.usage import UsageEvent
 
 IDS_PER_COMMAND = 50  # an alert shows 50 ids; the record has them all
 PLACES_SHOWN = 20  # commands of one step: accounts and regions
 FUNCTIONS_SHOWN = 3  # per region, the busiest
+SHARE_TO_STOP = 0.1  # of a region's quantity; who made less is no cause, and stopping it does harm
 
 # A step with one of these slots is about what was used, and repeated for each region; the others are about who used it.
 _REGIONAL = frozenset({"region", "ids", "function_name"})
@@ -97,7 +98,8 @@ def _runs(release: datetime | None, used: datetime) -> bool:
 
 
 def _busiest(names: Counter[str]) -> tuple[str, ...]:
-    ranked = sorted(names.items(), key=lambda item: (-item[1], item[0]))
+    least = SHARE_TO_STOP * names.total()
+    ranked = sorted((item for item in names.items() if item[1] >= least), key=lambda item: (-item[1], item[0]))
     return tuple(name for name, _ in ranked[:FUNCTIONS_SHOWN])
 
 
@@ -159,7 +161,7 @@ def _home_said(facts: Facts) -> str:
 
 def _doer_values(facts: Facts) -> dict[str, tuple[str, ...]]:
     """Who did it, as slots. A temporary key is no slot (it cannot be switched off by its id), nor is the role of an
-    automation (more than this launch depends on it) or one that only AWS can change."""
+    automation that is stopped otherwise (a cluster depends on it) or one that only AWS can change."""
     values: dict[str, tuple[str, ...]] = {"account_id": (facts.account_id,)}
     if facts.main is None:
         return values
@@ -167,7 +169,7 @@ def _doer_values(facts: Facts) -> dict[str, tuple[str, ...]]:
     if resource.startswith("user/"):
         values["user"] = (resource.rsplit("/", 1)[-1],)
     role = role_name(facts.main.arn)
-    if role and not role.startswith(RESERVED_ROLES) and facts.automation in (None, PERSON, PERSON_SSO):
+    if role and not role.startswith(RESERVED_ROLES) and facts.automation not in LAUNCHERS:
         values["role"] = (role,)
     if facts.main.long_lived_key and facts.main.access_key_id:
         values["access_key_id"] = (facts.main.access_key_id,)

@@ -155,4 +155,4 @@ def _several(count: int, one: str) -> str:
 
 
 def _days(signals: Signals) -> str:
-    return f"{signals.days_read:,.0f} days read" if signals.days_read >= 1 else "what was read"
+    return f"{_several(int(signals.days_read), 'day')} read" if signals.days_read >= 1 else "what was read"

@@ -38,6 +38,13 @@ def several(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
+def percent(share: float) -> str:
+    """ "52%"; what is not all or nothing never rounds to it."""
+    if 0 < share < 0.005:
+        return "under 1%"
+    return "over 99%" if 0.995 <= share < 1 else f"{share:.0%}"
+
+
 def read_for(days: float) -> str:
     """The past that was looked at: "in the 28 days before", "in the 5 days read", "in the 7 hours read"."""
     if days >= _ENOUGH_DAYS:
@@ -114,7 +121,7 @@ def share(actor: Actor, found: Sequence[UsageEvent], total: int, tallied: bool =
     quantity = round(actor.share * total)
     key = f", long-lived key {clip(actor.access_key_id)}" if actor.long_lived_key and actor.access_key_id else ""
     by = "" if tallied else f", {calls(found)}"
-    text = f"{identity(actor.arn)}{key}: {quantity:,} of {total:,} ({actor.share:.0%}){by}"
+    text = f"{identity(actor.arn)}{key}: {quantity:,} of {total:,} ({percent(actor.share)}){by}"
     origin = [clip(actor.source_address)] if actor.source_address and actor.source_address != actor.arn else []
     if actor.user_agent and actor.user_agent not in (actor.source_address, actor.arn):
         origin.append(agent(actor.user_agent))
@@ -163,7 +170,8 @@ def regions_before(new: Sequence[str], used: Mapping[str, int], known: Collectio
     usual = ", ".join(clip(region) for region in sorted(known)[:3]) or "none"
     if len(new) == len(used):
         return f"{'none' if len(used) > 1 else 'not'} used {read_for(days)}; regions used then: {usual}"
-    return f"new: {', '.join(clip(region) for region in new[:5])}, not used {read_for(days)}"
+    shown = ", ".join(clip(region) for region in new[:5]) + (", ..." if len(new) > 5 else "")
+    return f"{len(new)} of {len(used)} not used {read_for(days)}: {shown}"
 
 
 def _region_word(number: int) -> str:
@@ -203,9 +211,10 @@ def elsewhere(name: str, found: Sequence[UsageEvent]) -> str:
     return f"same {name} in {several(len(accounts), 'other account', 'other accounts')} ({shown}): {calls(found)}"
 
 
-def released(gone: int, total: int) -> str:
+def released(gone: int, total: int, others: bool) -> str:
+    """How much is gone; `others` were released in that time when none of these was."""
     if gone == 0:
-        return "no release seen"
+        return "none of these seen released" if others else "no release seen"
     left = max(0, total - gone)
     return f"{gone:,} of {total:,} released; {left:,} not seen released" if left else f"all {total:,} released"
 
