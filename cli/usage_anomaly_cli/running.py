@@ -15,11 +15,12 @@ from usage_anomaly import catalog as catalogs
 from usage_anomaly.anomalies import Anomaly, Query, State
 from usage_anomaly.anomalies.life_cycle import QUIET
 from usage_anomaly.anomalies.rules import ORGANIZATION
+from usage_anomaly.anomalies.view import gather
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.enrichment import prices as price_lists
 from usage_anomaly.enrichment.accounts import Account
-from usage_anomaly.enrichment.compose import Material, compose, gather
+from usage_anomaly.enrichment.compose import Material, compose
 from usage_anomaly.enrichment.evidence import matching
 from usage_anomaly.enrichment.expected import usual
 from usage_anomaly.enrichment.prices import PriceTable

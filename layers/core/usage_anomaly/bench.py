@@ -16,10 +16,10 @@ import msgspec
 from usage_anomaly.anomalies.extents import Extent, Extents
 from usage_anomaly.anomalies.life_cycle import Tick, Told, View
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasable, rules_of
-from usage_anomaly.anomalies.view import view
+from usage_anomaly.anomalies.view import gather, view
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
-from usage_anomaly.enrichment.compose import Material, bare, gather
+from usage_anomaly.enrichment.compose import Material, bare
 from usage_anomaly.enrichment.expected import usual
 from usage_anomaly.series import BUCKETS_PER_HOUR, CappedTotal, Judged, Series, bucket_of, bucket_start
 from usage_anomaly.usage import UsageEvent

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
+import msgspec
 from msgspec.structs import replace
 
 from usage_anomaly.anomalies.extents import Extent
@@ -18,6 +20,25 @@ def uses(series: Series, extent: Extent) -> Iterator[UsageEvent]:
         for event in series.events(low, high):
             if event.direction != "release" and not event.dry_run:
                 yield _with_rate(series, event)
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """The use of an extent in order, and when its resources were seen released."""
+
+    uses: list[UsageEvent]
+    released: dict[str, datetime]
+
+
+def gather(members: Sequence[Series], extent: Extent) -> Gathered:
+    """Collect what an extent is made of, over one account's series or all accounts'."""
+    found: list[UsageEvent] = []
+    released: dict[str, datetime] = {}
+    for series in members:
+        for event in uses(series, extent):
+            found.append(event)
+            ends = ((each, series.released_at(each, event.event_time)) for each in event.resource_ids)
+            released.update((each, when) for each, when in ends if when is not None)
+    return Gathered(sorted(found, key=lambda each: (each.event_time, each.event_id, each.group or "")), released)
 
 
 def view(members: Sequence[Series], extent: Extent, *, releasable: bool) -> View:

@@ -1,6 +1,7 @@
 """What is the whole anomaly, with everything a reader needs to act?
 
-Puts the extent, what was told of it and each enrichment together. Pure: the history is asked through two callables, so that
+First what the series and the life cycle alone say (`bare`), then what each enrichment adds to it; replay runs them one
+after the other (`compose`), the workflow each in a step of its own. Pure: the history is asked through a callable, so that
 replay answers from memory and a deployment from OpenSearch.
 """
 
@@ -26,6 +27,9 @@ from usage_anomaly.usage import UsageEvent
 REGIONS_SHOWN = 40
 IDS_KEPT = 1_000
 UNKNOWN_GROUP = "unknown"
+UNPRICED = Cost(usd_per_hour=None, usd_so_far=None, usd_month_end=None, basis="", confidence=0.0)  # not estimated yet
+
+Ask = Callable[[Query], Sequence[UsageEvent]]
 
 
 class Material(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +61,15 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
 class Gathered(msgspec.Struct, frozen=True):
     """The events of an extent in order, and when their resources were seen released."""
 
-    uses: list[UsageEvent]
-    released: dict[str, datetime]
+    uses: Sequence[UsageEvent]
+    released: Mapping[str, datetime]
+
+
+class Priced(msgspec.Struct, frozen=True, kw_only=True):
+    """The cost, and what it leaves out."""
+
+    cost: Cost
+    notes: tuple[str, ...] = ()
 
 
 def gather(members: Sequence[Series], extent: Extent) -> Gathered:
@@ -73,58 +84,26 @@ def gather(members: Sequence[Series], extent: Extent) -> Gathered:
     return Gathered(sorted(found, key=lambda each: (each.event_time, each.event_id, each.group or "")), released)
 
 
-class _Enriched(msgspec.Struct, frozen=True, kw_only=True):
-    """What the enrichments say."""
-
-    evidence: evidence.Evidence
-    cost: Cost
-    severity: float
-    reasons: tuple[str, ...]
-    guidance: tuple[Step, ...]
-
-
-def compose(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) -> Anomaly:
+def compose(material: Material, ask: Ask) -> Anomaly:
     """The anomaly in the shape that is printed, stored and given to the workflow."""
-    return _anomaly(material, _enrich(material, ask))
+    anomaly, kind, used = bare(material), material.kind, material.uses
+    priced = price(
+        anomaly,
+        kind,
+        Gathered(used, material.released),
+        now=material.now,
+        prices_date=material.prices_date,
+        median_rate_used=material.median_rate_used,
+    )
+    found = look(anomaly, kind, used, covered_from=material.covered_from, now=material.now, ask=ask)
+    facts = guidance.facts(used, material.released, anomaly.account_id, found.actors, found.automation)
+    return complete(anomaly, material.account, priced, found, guidance.advise(kind, facts) if used else ())
 
 
 def bare(material: Material) -> Anomaly:
-    """The anomaly before any enrichment: its extent and what was told of it."""
-    nothing = evidence.Evidence(actors=(), automation=None, statements=(), signals=evidence.Signals())
-    unpriced = Cost(usd_per_hour=None, usd_so_far=None, usd_month_end=None, basis="", confidence=0.0)
-    return _anomaly(material, _Enriched(evidence=nothing, cost=unpriced, severity=0.0, reasons=(), guidance=()))
-
-
-def _enrich(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) -> _Enriched:
-    used = material.uses
-    found = evidence.find(_context(material, ask))
-    priced = material.kind.price != "none"
-    estimated = cost.estimate(
-        used, material.released, material.now, material.prices_date, material.median_rate_used, priced
-    )
-    level, reasons = severity.assess(
-        severity.Facts(
-            findings=material.extent.findings,
-            usd_per_hour=estimated.usd_per_hour,
-            total=material.view.total,
-            released=material.view.released,
-            attempts_only=_attempts(material),
-            account_type=account_type(material.account),
-            signals=found.signals,
-        )
-    )
-    steps: tuple[Step, ...] = ()
-    if used:
-        facts = guidance.facts(used, material.released, material.account_id, found.actors, found.automation)
-        steps = guidance.advise(material.kind, facts)
-    return _Enriched(evidence=found, cost=estimated, severity=level, reasons=reasons, guidance=steps)
-
-
-def _anomaly(material: Material, said: _Enriched) -> Anomaly:
-    used = material.uses
-    told = material.told
+    """What the series and the life cycle say, the enrichments at their empty values: what a workflow starts with."""
+    used, told = material.uses, material.told
     ids = tuple(dict.fromkeys(each for event in used for each in event.resource_ids))
-    unit = f"refused calls for {material.kind.many}" if _attempts(material) else material.kind.many
     return Anomaly(
         id=told.id if told else mint(material.kind_name, material.account_id, material.extent.start, ()),
         kind=material.kind_name,
@@ -141,18 +120,18 @@ def _anomaly(material: Material, said: _Enriched) -> Anomaly:
         total=material.view.total,
         released=material.view.released,
         expected=material.expected,
-        unit=unit,
+        unit=f"refused calls for {material.kind.many}" if _attempts(material) else material.kind.many,
         findings=material.extent.findings,
         ready=dict(material.ready),
         detected_at=told.alerts[0].at if told else None,
         alerts=told.alerts if told else (),
-        cost=said.cost,
-        severity=said.severity,
-        severity_reasons=said.reasons,
-        actors=said.evidence.actors,
-        automation=said.evidence.automation,
-        evidence=said.evidence.statements,
-        guidance=said.guidance,
+        cost=UNPRICED,
+        severity=0.0,
+        severity_reasons=(),
+        actors=(),
+        automation=None,
+        evidence=(),
+        guidance=(),
         resource_ids=ids[:IDS_KEPT],
         resource_count=len(ids),
         truncated=any(event.truncated for event in used),
@@ -160,36 +139,104 @@ def _anomaly(material: Material, said: _Enriched) -> Anomaly:
         groups=_ranked((event.group or UNKNOWN_GROUP, event.quantity) for event in used),
         joined_to=told.joined_to if told else None,
         closed_reason=told.closed_reason if told else None,
-        notes=() if _attempts(material) else cost.gaps(used, material.kind.many),
     )
 
 
-def _context(material: Material, ask: Callable[[Query], Sequence[UsageEvent]]) -> evidence.EvidenceContext:
-    account = None if _organization(material) else material.account_id
-    start = material.uses[0].event_time if material.uses else bucket_start(material.extent.start)
-    past = Query(kind=material.kind_name, account_id=account, end=start)
-    span = Query(account_id=account, start=start - evidence.BEFORE, end=material.now)
-    return evidence.EvidenceContext(
-        kind=material.kind_name,
-        account=material.account_id,
+def price(
+    anomaly: Anomaly, kind: Kind, gathered: Gathered, *, now: datetime, prices_date: str, median_rate_used: bool
+) -> Priced:
+    """The cost at list price as of `now`, and what it leaves out."""
+    used, has_price = gathered.uses, kind.price != "none"
+    return Priced(
+        cost=cost.estimate(used, gathered.released, now, prices_date, median_rate_used, has_price),
+        notes=() if _attempts(anomaly) else cost.gaps(used, kind.many),
+    )
+
+
+def look(
+    anomaly: Anomaly,
+    kind: Kind,
+    used: Sequence[UsageEvent],
+    *,
+    covered_from: datetime | None,
+    now: datetime,
+    ask: Ask,
+) -> evidence.Evidence:
+    """The evidence: who, from where, what stands before and beside it."""
+    account_id = None if _organization(anomaly) else anomaly.account_id
+    start = used[0].event_time if used else anomaly.start
+    past = Query(kind=anomaly.kind, account_id=account_id, end=start)
+    context = evidence.EvidenceContext(
+        kind=anomaly.kind,
+        account=anomaly.account_id,
         start=start,
-        last_seen=bucket_start(material.extent.last_seen),
-        uses=material.uses,
+        last_seen=anomaly.last_seen,
+        uses=used,
         past=[event for event in ask(past) if event.event_time < start],
-        account_events=[] if _organization(material) else ask(span),
+        account_events=[] if account_id is None else _around(anomaly, start, now, ask),
         others=ask,
-        covered_from=material.covered_from,
-        unit=material.kind.many,
-        tallied=material.kind.keep == "tally",
+        covered_from=covered_from,
+        unit=kind.many,
+        tallied=kind.keep == "tally",
+    )
+    return evidence.find(context)
+
+
+def complete(
+    anomaly: Anomaly,
+    account: Account | None,
+    priced: Priced,
+    found: evidence.Evidence,
+    steps: tuple[Step, ...],
+) -> Anomaly:
+    """The anomaly with what the enrichments say, and how bad that makes it."""
+    level, reasons = severity.assess(
+        severity.Facts(
+            findings=anomaly.findings,
+            usd_per_hour=priced.cost.usd_per_hour,
+            total=anomaly.total,
+            released=anomaly.released,
+            attempts_only=_attempts(anomaly),
+            account_type=account_type(account),
+            signals=found.signals,
+        )
+    )
+    return msgspec.structs.replace(
+        anomaly,
+        account_name=account_name(account, anomaly.account_name),
+        cost=priced.cost,
+        severity=level,
+        severity_reasons=reasons,
+        actors=found.actors,
+        automation=found.automation,
+        evidence=found.statements,
+        guidance=steps,
+        notes=(*anomaly.notes, *priced.notes),
     )
 
 
-def _attempts(material: Material) -> bool:
-    return material.kind_name.endswith(ATTEMPTS)
+def _around(anomaly: Anomaly, start: datetime, now: datetime, ask: Ask) -> list[UsageEvent]:
+    """The account's events that evidence asks about: this kind's, all attempts before, for refusals what got through.
+
+    Asked one by one, so that a busy kind beside it takes no room where the number of events read is limited.
+    """
+    account_id, before = anomaly.account_id, start - evidence.BEFORE
+    queries = [
+        Query(kind=anomaly.kind, account_id=account_id, start=before, end=now),
+        Query(direction="attempt", account_id=account_id, start=before, end=start),
+    ]
+    if _attempts(anomaly):
+        queries.append(Query(direction="use", account_id=account_id, start=start, end=now))
+    found = {(each.event_id, each.kind, each.group, each.event_time): each for query in queries for each in ask(query)}
+    return list(found.values())
 
 
-def _organization(material: Material) -> bool:
-    return material.account_id == ORGANIZATION
+def _attempts(of: Material | Anomaly) -> bool:
+    return (of.kind if isinstance(of, Anomaly) else of.kind_name).endswith(ATTEMPTS)
+
+
+def _organization(of: Material | Anomaly) -> bool:
+    return of.account_id == ORGANIZATION
 
 
 def _name(material: Material) -> str:

@@ -1,0 +1,127 @@
+"""How is OpenSearch reached, and what does its refusal mean?
+
+Every call goes through `patiently` and `answering`: what may succeed later is `SearchUnavailable`, what never will is
+`SearchRefused`. opensearch-py's own retries are off, for they know no pause and no time left.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import boto3
+from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
+from opensearchpy.exceptions import ConnectionError as NoConnection
+from opensearchpy.exceptions import OpenSearchException, SerializationError, TransportError
+
+from usage_anomaly.errors import UsageAnomalyError
+
+T = TypeVar("T")
+Answer = dict[str, Any]  # decoded JSON
+Wait = Callable[[float], None]
+
+REQUEST_SECONDS = 10.0
+FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0  # seconds; each wait is twice the one before
+RESERVE_SECONDS = 5.0  # of the time left: for one more request, and for keeping what was rejected
+READ_WAITS = (0.2, 0.4, 0.8)
+BUSY = 429
+
+
+class SearchUnavailable(UsageAnomalyError):
+    """OpenSearch did not answer, or asked to come again: the same call may succeed later."""
+
+
+class SearchRefused(UsageAnomalyError):
+    """OpenSearch will never take this request: wrong permission, name or content. `status` is the HTTP status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def connect(endpoint: str, auth: str, region: str) -> OpenSearch:
+    """A client for `https://host` (auth "sigv4": the function's role signs) or `http://127.0.0.1:port` (auth "none")."""
+    signed = None
+    if auth == "sigv4":
+        # The session's credentials refresh themselves; the signer freezes them for each request.
+        signed = Urllib3AWSV4SignerAuth(boto3.Session().get_credentials(), region, "es")
+    elif auth != "none":
+        raise SearchRefused(f"SEARCH_AUTH is {auth!r}: sigv4 or none", 0)
+    return OpenSearch(
+        hosts=[endpoint],
+        http_auth=signed,
+        connection_class=Urllib3HttpConnection,
+        timeout=REQUEST_SECONDS,
+        max_retries=0,
+        pool_maxsize=4,
+    )
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn every failure of the client into one of the two that callers act on."""
+    try:
+        yield
+    except (NoConnection, SerializationError) as error:  # a proxy's page where JSON was expected is no answer either
+        raise SearchUnavailable(f"OpenSearch does not answer: {type(error).__name__}") from error
+    except TransportError as error:
+        status = int(error.status_code)
+        reason = f"OpenSearch answered {status} {error.error}: {_first_line(error)}"
+        if status == BUSY or status >= 500:
+            raise SearchUnavailable(reason) from error
+        raise SearchRefused(reason, status) from error
+    except OpenSearchException as error:
+        raise SearchRefused(f"OpenSearch client: {error}", 0) from error
+
+
+def waits(time_left: Callable[[], float]) -> Iterator[float]:
+    """How long to wait before each further try, as long as the time left (seconds) allows one."""
+    delay = FIRST_WAIT
+    while time_left() > delay + RESERVE_SECONDS:
+        yield delay
+        delay = min(delay * 2, LONGEST_WAIT)
+
+
+def patiently(send: Callable[[], T], pauses: Iterable[float], wait: Wait = time.sleep) -> T:
+    """Call until it answers, once after each pause. Raises the last SearchUnavailable."""
+    for pause in pauses:
+        try:
+            return send()
+        except SearchUnavailable:
+            wait(pause)
+    return send()
+
+
+def read(client: OpenSearch, index: str, body: Answer, wait: Wait = time.sleep) -> Answer:
+    """One search. A part of the shards is no answer: half a history would look like a quiet one."""
+
+    def send() -> Answer:
+        with answering():
+            answer: Answer = client.search(
+                index=index, body=body, params={"ignore_unavailable": "true", "allow_partial_search_results": "false"}
+            )
+        if answer["timed_out"] or answer["_shards"]["failed"]:
+            raise SearchUnavailable(f"OpenSearch searched a part only: {answer['_shards']['failed']} shards failed")
+        return answer
+
+    return patiently(send, READ_WAITS, wait)
+
+
+def healthy(client: OpenSearch) -> bool:
+    """Whether the cluster answers and is not red: then writing can succeed."""
+    try:
+        with answering():
+            answer: Answer = client.cluster.health()
+    except SearchUnavailable:
+        return False
+    return answer["status"] != "red"
+
+
+def _first_line(error: TransportError) -> str:
+    """The reason OpenSearch gives, without the document it quotes after it."""
+    info = error.info if isinstance(error.info, dict) else {}
+    cause = info.get("error")
+    reason = cause.get("reason") if isinstance(cause, dict) else None
+    return str(reason or "no reason given").splitlines()[0][:300]
