@@ -1,0 +1,103 @@
+"""A state table as the template makes it, and a history that holds what was ingested."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from usage_anomaly.bench import Reader
+from usage_anomaly.catalog import Catalog
+from usage_anomaly.enrichment.accounts import Account
+from usage_anomaly.series import bucket_of, bucket_start
+from usage_anomaly.state import Table
+from usage_anomaly.usage import UsageEvent
+
+
+class News:
+    """A pair with newly ingested events."""
+
+    def __init__(self, account_id: str, kind: str, first: datetime) -> None:
+        self.account_id, self.kind, self.first = account_id, kind, first
+
+
+class MemoryHistory:
+    """Answers as the search rooms do, over events in memory; an event of the same id counts once."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str, str], tuple[datetime, UsageEvent]] = {}
+
+    def ingest(self, moment: datetime, events: Iterable[UsageEvent]) -> None:
+        for event in events:
+            self.rows.setdefault((event.event_id, event.kind, event.group or ""), (moment, event))
+
+    def touched(self, since: datetime, until: datetime) -> list[News]:
+        found: dict[tuple[str, str], datetime] = {}
+        for moment, event in self.rows.values():
+            if since < moment <= until:
+                key = (event.account_id, event.kind)
+                found[key] = min(event.event_time, found.get(key, event.event_time))
+        return [News(*pair, first) for pair, first in sorted(found.items())]
+
+    def newest_ingest(self) -> datetime | None:
+        return max((moment for moment, _ in self.rows.values()), default=None)
+
+    def coverage(self, account_id: str | None) -> datetime | None:
+        times = [event.event_time for _, event in self.rows.values() if account_id in (None, event.account_id)]
+        return min(times, default=None)
+
+    def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> Iterator[UsageEvent]:
+        for _, event in self.rows.values():
+            if event.kind == kind and account_id in (None, event.account_id) and start <= event.event_time < end:
+                yield event
+
+    def totals(self, kind: str, start: datetime, end: datetime) -> Iterator[tuple[str, datetime, int]]:
+        sums: dict[tuple[str, datetime], int] = {}
+        for event in self.events(None, kind, start, end):
+            if event.direction != "release" and not event.dry_run:
+                key = (event.account_id, bucket_start(bucket_of(event.event_time)))
+                sums[key] = sums.get(key, 0) + event.quantity
+        yield from ((account_id, moment, quantity) for (account_id, moment), quantity in sums.items())
+
+
+class Executions:
+    """What the state machine was started with; a name starts once."""
+
+    def __init__(self) -> None:
+        self.inputs: dict[str, bytes] = {}
+
+    def start(self, name: str, snapshot: bytes) -> None:
+        self.inputs.setdefault(name, snapshot)
+
+
+@pytest.fixture
+def table() -> Iterator[Table]:
+    """The state table, emulated."""
+    with mock_aws():
+        yield make_table()
+
+
+def make_table() -> Table:
+    return boto3.resource("dynamodb", region_name="eu-central-1").create_table(  # type: ignore[no-any-return]  # boto3 has no types
+        TableName="state",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "work", "at")],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "work",
+                "KeySchema": [
+                    {"AttributeName": "work", "KeyType": "HASH"},
+                    {"AttributeName": "at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+        ],
+    )
+
+
+def reader_of(catalog: Catalog, history: MemoryHistory, accounts: dict[str, Account]) -> Reader:
+    return Reader(history=history, catalog=catalog, account=accounts.get, prices_date="2026-07-20")

@@ -1,0 +1,233 @@
+"""Does a deployment's tick tell what a replay tells, once, whatever breaks in between?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from moto import mock_aws
+from tests.anomalies.test_series import START, event
+from tests.replay.driving import Delivered, run
+from tests.replay.test_promises import ACCOUNTS, schedules
+from tests.ticking.conftest import Executions, MemoryHistory, make_table, reader_of
+
+from usage_anomaly.anomalies.life_cycle import Told
+from usage_anomaly.anomalies.rules import ORGANIZATION
+from usage_anomaly.catalog import Catalog
+from usage_anomaly.state import Table
+from usage_anomaly.state import told as rows
+from usage_anomaly.ticking import Report, tick
+from usage_anomaly.workflow import Input
+
+ACCOUNT, KIND = "111122223333", "ec2.instances"
+
+
+def always() -> float:
+    return 60.0
+
+
+def one_tick(catalog: Catalog, history: MemoryHistory, table: Table, executions: Executions, minute: int) -> Report:
+    now = START + timedelta(minutes=minute)
+    return tick(reader_of(catalog, history, ACCOUNTS), table, executions.start, now, always)
+
+
+def told(table: Table) -> tuple[Told, ...]:
+    return rows.load(table, ACCOUNT, KIND).told
+
+
+def alerts(executions: Executions) -> list[tuple[str, str]]:
+    inputs = [msgspec.json.decode(each, type=Input) for each in executions.inputs.values()]
+    return [(each.anomaly.id, each.reason) for each in inputs]
+
+
+INCIDENT = [event(number, 3 * number, ids=[f"i-{number}-{each}" for each in range(3)], usd=30.0) for number in range(4)]
+
+
+def test_an_incident_is_told_once_and_its_snapshot_says_it_all(catalog: Catalog, table: Table) -> None:
+    """The workflow's input alone suffices to replay an execution."""
+    history, executions = MemoryHistory(), Executions()
+    history.ingest(START + timedelta(minutes=5), INCIDENT[:1])
+    first = one_tick(catalog, history, table, executions, 5)
+    again = one_tick(catalog, history, table, executions, 6)
+    assert (first.alerts, first.dispatched, again.alerts, again.dispatched) == (1, 1, 0, 0)
+    ((name, snapshot),) = executions.inputs.items()
+    assert name == "ec2-instances-111122223333-20261102T0000Z-1"
+    start = msgspec.json.decode(snapshot, type=Input)
+    assert (start.anomaly.total, start.reason, start.notify) == (3, "opened", True)
+    assert start.anomaly.resource_ids == ("i-0-0", "i-0-1", "i-0-2")
+    assert {each.detector for each in start.anomaly.findings} == {"threshold", "burn_rate"}
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(schedules())
+def test_a_deployment_tells_what_a_replay_tells(catalog: Catalog, schedule: list[Delivered]) -> None:
+    """Replay and deployment agree: same ids, same alerts at the same minutes, whatever the schedule."""
+    replay = run(catalog, schedule, ACCOUNTS)
+    history, executions = MemoryHistory(), Executions()
+    with mock_aws():
+        table = make_table()
+        for minute in sorted({minute for minute, _ in schedule}):
+            history.ingest(START + timedelta(minutes=minute), [each for at, each in schedule if at == minute])
+            one_tick(catalog, history, table, executions, minute)
+        deployed = {each.id: (each.alerts, each.closed_reason, each.joined_to) for each in told(table)}
+    replayed = {
+        each.id: (each.alerts, each.closed_reason, each.joined_to) for each in replay.told.get((ACCOUNT, KIND), [])
+    }
+    assert deployed == replayed
+
+
+class Killed(Exception):
+    """The function was cut off."""
+
+
+class Fragile:
+    """Counts side effects and is cut off before or after one of them."""
+
+    def __init__(self, at: int, after: bool) -> None:
+        self.at, self.after, self.effects = at, after, 0
+
+    def guard(self, effect: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*arguments: Any, **named: Any) -> Any:
+            self.effects += 1
+            if self.effects == self.at and not self.after:
+                raise Killed
+            result = effect(*arguments, **named)
+            if self.effects == self.at:
+                raise Killed
+            return result
+
+        return guarded
+
+
+class Watched:
+    """The table with every writing call guarded."""
+
+    def __init__(self, table: Table, fragile: Fragile) -> None:
+        self._table, self.name = table, table.name
+        self.get_item, self.query = table.get_item, table.query
+        self.put_item = fragile.guard(table.put_item)
+        self.update_item = fragile.guard(table.update_item)
+        self.delete_item = fragile.guard(table.delete_item)
+        transact = fragile.guard(table.meta.client.transact_write_items)
+        self.meta = type("Meta", (), {"client": type("Client", (), {"transact_write_items": staticmethod(transact)})})
+
+
+def ingest_all(history: MemoryHistory, minute: int) -> None:
+    for number, each in enumerate(INCIDENT):
+        if 3 * number + 2 <= minute:
+            history.ingest(START + timedelta(minutes=3 * number + 2), [each])
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", range(1, 12))
+def test_a_kill_at_any_side_effect_loses_and_doubles_nothing(
+    catalog: Catalog, table: Table, at: int, after: bool
+) -> None:
+    """Enumerated: every write and every start of a tick, cut off before and after it."""
+    history, executions, fragile = MemoryHistory(), Executions(), Fragile(at, after)
+    starts: Counter[str] = Counter()
+
+    def start(name: str, snapshot: bytes) -> None:
+        starts[name] += name not in executions.inputs
+        executions.start(name, snapshot)
+
+    watched = Watched(table, fragile)
+    for minute in range(2, 60):
+        ingest_all(history, minute)
+        now = START + timedelta(minutes=minute)
+        try:
+            tick(reader_of(catalog, history, ACCOUNTS), watched, fragile.guard(start), now, always)
+        except Killed:
+            continue
+    assert fragile.effects >= at, "the tick has fewer side effects than are enumerated"
+    (row,) = told(table)
+    assert Counter(reason for _, reason in alerts(executions)) == Counter(alert.reason for alert in row.alerts)
+    assert [reason for _, reason in alerts(executions)].count("opened") == 1
+    assert set(starts.values()) == {1}
+    assert list(rows.waiting(table, START + timedelta(days=1))) == []
+
+
+def test_two_ticks_at_once_tell_once(catalog: Catalog, table: Table) -> None:
+    """The second one runs entirely between the first one's reading and writing."""
+    history, executions = MemoryHistory(), Executions()
+    history.ingest(START + timedelta(minutes=5), INCIDENT)
+    outer = reader_of(catalog, history, ACCOUNTS)
+    inner_reports: list[Report] = []
+
+    class Interrupted(Watched):
+        def __init__(self) -> None:
+            super().__init__(table, Fragile(0, False))
+            transact = table.meta.client.transact_write_items
+
+            def overtaken(**arguments: Any) -> Any:
+                if not inner_reports:
+                    inner_reports.append(Report())
+                    inner_reports[0] = one_tick(catalog, history, table, executions, 6)
+                return transact(**arguments)
+
+            self.meta = type(
+                "Meta", (), {"client": type("Client", (), {"transact_write_items": staticmethod(overtaken)})}
+            )
+
+    report = tick(outer, Interrupted(), executions.start, START + timedelta(minutes=6), always)
+    assert inner_reports[0].alerts == 1
+    assert report.overtaken >= 1
+    assert [reason for _, reason in alerts(executions)] == ["opened"]
+    assert len(told(table)) == 1
+
+
+def test_after_a_day_of_downtime_what_happened_is_told_once(catalog: Catalog, table: Table) -> None:
+    """Ingest went on; detect starts again and catches up from its cursor."""
+    history, executions = MemoryHistory(), Executions()
+    one_tick(catalog, history, table, executions, 0)
+    ingest_all(history, 60)
+    history.ingest(START + timedelta(hours=20), [event(99, 1190, ids=["i-late"], usd=0.01)])
+    one_tick(catalog, history, table, executions, 24 * 60)
+    one_tick(catalog, history, table, executions, 24 * 60 + 1)
+    assert [reason for _, reason in alerts(executions)][:1] == ["opened"]
+    assert Counter(reason for _, reason in alerts(executions))["opened"] == 1
+    assert told(table)[0].alerts[0].at == START + timedelta(days=1)
+
+
+def test_a_tick_that_runs_out_of_time_goes_on_next_minute(catalog: Catalog, table: Table) -> None:
+    """The cursor moves only when everything was judged."""
+    history, executions = MemoryHistory(), Executions()
+    history.ingest(START + timedelta(minutes=5), INCIDENT)
+    short = tick(
+        reader_of(catalog, history, ACCOUNTS), table, executions.start, START + timedelta(minutes=6), lambda: 1.0
+    )
+    assert (short.finished, short.alerts) == (False, 0)
+    assert one_tick(catalog, history, table, executions, 600).alerts == 1
+
+
+def test_one_instance_in_each_of_many_accounts_is_one_organization_anomaly(catalog: Catalog, table: Table) -> None:
+    """Thin spreading over accounts must not hide."""
+    history, executions = MemoryHistory(), Executions()
+    spread = [
+        msgspec.structs.replace(event(number, number / 20, ids=[f"i-{number}"], usd=0.1), account_id=f"{number:012}")
+        for number in range(1, 61)
+    ]
+    history.ingest(START + timedelta(minutes=5), spread)
+    one_tick(catalog, history, table, executions, 6)
+    ((identity, reason),) = alerts(executions)
+    assert reason == "opened"
+    assert identity.startswith("ec2-instances-organization-")
+    (snapshot,) = executions.inputs.values()
+    anomaly = msgspec.json.decode(snapshot, type=Input).anomaly
+    assert anomaly.total == 60
+    assert len(anomaly.accounts) == 40
+    assert rows.load(table, ORGANIZATION, KIND).told[0].id == identity
+
+
+def test_the_state_table_protocol_is_what_boto3_gives(table: Table) -> None:
+    """A row is written on condition of its version: a stale writer changes nothing."""
+    read = rows.load(table, ACCOUNT, KIND)
+    assert rows.save(table, ACCOUNT, KIND, read, [], START, [])
+    assert not rows.save(table, ACCOUNT, KIND, read, [], START, [])
+    assert list(rows.due_pairs(table, START)) == [(ACCOUNT, KIND)]
+    assert list(rows.due_pairs(table, START - timedelta(minutes=1))) == []
