@@ -1,15 +1,19 @@
 # One set of commands, here and in CI. PYTHON=... names the interpreter that `setup` takes.
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo test lint types replay bench fuzz
+.PHONY: help setup lock demo build validate deploy test lint types replay bench fuzz
 BIN := .venv/bin
 UV ?= $(BIN)/uv
+# The layers are built with the locked uv; sam reports its use to nobody.
+SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
+ENV ?= default
+ASL := build/asl/node_modules/.bin/asl-validator
 TRAIL ?= build/demo/AWSLogs
 FUZZ_OBJECTS ?= 100000
 COMPILE := UV_SYSTEM_CERTS=1 $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --quiet $(LOCK_FLAGS)
 
 help: ## say what each target does
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST))
 
 setup: $(BIN)/.installed ## build .venv from requirements/test.txt; the command is .venv/bin/usage-anomaly
 
@@ -29,6 +33,11 @@ $(BIN)/.installed: requirements/test.txt requirements/install pyproject.toml
 	requirements/install .venv-sam requirements/sam.txt tools
 	@touch $@
 
+# Without npm the definition of the state machine is checked by the other tests only.
+build/asl/.installed: requirements/asl/package-lock.json
+	mkdir -p build/asl && cp requirements/asl/package*.json requirements/asl/.npmrc build/asl/
+	if command -v npm >/dev/null; then cd build/asl && npm ci --silent --ignore-scripts --no-audit --no-fund && touch .installed; fi
+
 $(BIN)/uv: $(BIN)/.installed
 
 lock: $(UV) ## write requirements/*.txt from pyproject.toml (LOCK_FLAGS=--upgrade takes newer versions)
@@ -44,7 +53,18 @@ demo: setup ## generate a small organization's week of trail files, replay it, s
 		--output build/demo/account.txt
 	$(BIN)/usage-anomaly show --format mail
 
-test: setup ## run every test
+build: setup .venv-sam/bin/.installed ## build layers and template for AWS; needs no Docker and no Python of Lambda's version
+	$(SAM) build --config-env $(ENV)
+
+validate: setup .venv-sam/bin/.installed build/asl/.installed ## check template and state machine
+	$(SAM) validate --lint --config-env $(ENV) --region $${AWS_REGION:-us-east-1}
+	$(BIN)/cfn-lint template.yaml templates/*.yaml
+	@if [ -x $(ASL) ]; then $(BIN)/pytest -q tests/template/test_definition.py; else echo "no npm here: asl-validator left out"; fi
+
+deploy: build ## deploy what was built: make deploy ENV=production FLAGS=--guided
+	$(SAM) deploy --config-env $(ENV) $(FLAGS)
+
+test: setup .venv-sam/bin/.installed build/asl/.installed ## run every test
 	$(BIN)/pytest
 
 lint: setup ## ruff, formatting, and which package may import which

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -73,9 +74,10 @@ def tail(story: Story, paths: Sequence[str]) -> list[str]:
     """How many were told, what still runs, what could not be read, and the commands that come next."""
     told = [each for each in story.every if each.alerts]
     recorded = len(story.every) - len(told)
-    lines = [
-        f"{len(told):,} told, {recorded:,} recorded{' (--all)' if recorded else ''}.{_running(told, story.catalog)}"
-    ]
+    withdrawn = sum(each.closed_reason == "withdrawn" for each in told)
+    undone = f" ({withdrawn:,} withdrawn)" if withdrawn else ""
+    more = " (--all)" if recorded else ""
+    lines = [f"{len(told):,} told{undone}, {recorded:,} recorded{more}.{_running(told, story.catalog)}"]
     hidden = sum(each.severity < story.min_severity for each in told)
     if hidden:
         lines.append(
@@ -87,7 +89,7 @@ def tail(story: Story, paths: Sequence[str]) -> list[str]:
     place = " ".join(inert(path) for path in paths)
     worst = max(story.shown, key=lambda each: each.severity, default=None)
     if worst is not None:
-        lines.append(_line("Next", f"usage-anomaly show {worst.id}"))
+        lines.append(_line("Next", f"usage-anomaly show {shlex.quote(inert(worst.id, 200))}"))
     elif recorded:
         lines.append(_line("Next", f"usage-anomaly replay {place} --all"))
     else:
@@ -107,11 +109,17 @@ def _row(anomaly: Anomaly, catalog: Catalog) -> tuple[str, ...]:
     return (
         number(anomaly.severity),
         inert(anomaly.account_name, 24),
-        inert(what, 60) + ("" if anomaly.alerts else "  (recorded)"),
+        inert(what, 60) + _standing(anomaly),
         span(anomaly.first_use, anomaly.last_use),
         "-" if anomaly.kind.endswith(".attempts") else "unknown" if rate is None else number(rate),
         _who(anomaly),
     )
+
+
+def _standing(anomaly: Anomaly) -> str:
+    if not anomaly.alerts:
+        return "  (recorded)"
+    return f"  ({anomaly.closed_reason})" if anomaly.closed_reason in ("withdrawn", "joined") else ""
 
 
 def _who(anomaly: Anomaly) -> str:
@@ -152,7 +160,7 @@ def _running(told: Sequence[Anomaly], catalog: Catalog) -> str:
 
 
 def _gaps(story: Story) -> list[str]:
-    found = story.reckoning.gaps()
+    found = story.reckoning.gaps
     texts = [
         f"{inert(account_name(story.accounts.get(gap.account_id), gap.account_id), 24)} {inert(gap.region, 24)}: "
         f"nothing {span(gap.start, gap.end)}"

@@ -11,6 +11,7 @@ import click
 from usage_anomaly.catalog import BUNDLED, Kind, Limits, load
 from usage_anomaly.enrichment import prices as price_room
 from usage_anomaly.errors import CatalogError
+from usage_anomaly.pattern import names, subscription_pattern
 from usage_anomaly.usage import ATTEMPT_UNIT
 from usage_anomaly_cli import catalog_proof
 
@@ -68,6 +69,19 @@ def check(folder: Path) -> None:
     kinds = load(folder).kinds
     samples = sum(len((folder / kind / "samples.jsonl").read_bytes().splitlines()) for kind in kinds)
     click.echo(f"{len(kinds)} kinds proved by {samples} samples")
+
+
+@catalog.command("pattern")
+@folder_option
+def pattern(folder: Path) -> None:
+    """Print the filter pattern of the trail's log subscription: template.yaml holds it, and a test compares.
+
+    At most 1,024 characters, one regular expression. Ingest matches each record exactly again.
+    """
+    try:
+        click.echo(subscription_pattern(names(load(folder))))
+    except CatalogError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @catalog.command("schema")

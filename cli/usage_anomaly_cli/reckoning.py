@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from functools import cached_property
 
 import msgspec
 
@@ -36,7 +37,7 @@ class Reckoning:
         self.oddities: Counter[tuple[str, str]] = Counter()
         self.first: datetime | None = None
         self.last: datetime | None = None
-        self.presence: set[tuple[str, str, int]] = set()
+        self.presence: dict[tuple[str, str], dict[int, int]] = {}
         self.classes: set[str] = set()
 
     def add(self, result: Result[ObjectRead]) -> None:
@@ -49,21 +50,26 @@ class Reckoning:
             self.oddities[result.name, oddity.reason] += oddity.count
         if read is None:
             return
-        self.presence |= read.presence
+        for place, hours in read.presence.items():
+            known = self.presence.setdefault(place, {})
+            for hour, bits in hours.items():
+                known[hour] = known.get(hour, 0) | bits
         self.classes |= read.classes
         self.untimed += read.untimed
         if read.first is not None and read.last is not None:
             self.first = read.first if self.first is None else min(self.first, read.first)
             self.last = read.last if self.last is None else max(self.last, read.last)
 
+    @cached_property
     def gaps(self) -> list[Gap]:
+        """The silences; ask when everything is counted in."""
         return gaps(self.presence)
 
     def accounts(self) -> set[str]:
-        return {account_id for account_id, *_ in self.presence}
+        return {account_id for account_id, _ in self.presence}
 
     def regions(self) -> set[str]:
-        return {region for _, region, _ in self.presence}
+        return {region for _, region in self.presence}
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -97,7 +103,7 @@ def summary(reckoning: Reckoning, counts: Counts, anomalies: list[Anomaly], abse
         oddities=[Reject(file, reason, count) for (file, reason), count in sorted(reckoning.oddities.items())],
         first=reckoning.first,
         last=reckoning.last,
-        gaps=reckoning.gaps(),
+        gaps=reckoning.gaps,
         absent=absent,
         usage=dict(sorted(counts.usage.items())),
         releases=dict(sorted(counts.releases.items())),

@@ -14,7 +14,7 @@ LONGEST = 4_000  # a command with a full lot of ids
 
 def lines(anomaly: Anomaly) -> Iterator[str]:
     """The record as text, one section after the other; empty sections are left out."""
-    yield f"RECORD OF {anomaly.id}"
+    yield f"RECORD OF {inert(anomaly.id, 200)}"
     for kind, title in (("check", "To check"), ("contain", "To contain"), ("prevent", "To prevent")):
         steps = [step for step in anomaly.guidance if step.kind == kind]
         if steps:

@@ -80,10 +80,14 @@ def replay(
     Needs no AWS and no server. Exits 0 with or without anomalies, 2 where the input cannot be used.
     """
     started = time.monotonic()
+    _refuse(since, until, [output, summary_file, events_file])
     plan = Plan(accounts=_accounts(accounts), kinds=kinds, since=_utc(since), until=_utc(until), jobs=jobs)
     finished = _read(paths, plan, events_file)
     every = anomalies(finished, plan)
-    store.keep(every, plan.accounts, store.place())
+    try:
+        store.keep(every, plan.accounts, store.place())
+    except OSError as error:  # the result itself is not lost
+        click.echo(f"usage-anomaly: show will not find this replay: {store.place()}: {error.strerror}", err=True)
     chosen = [each for each in every if (everything or each.alerts) and each.severity >= min_severity]
     absent = _absent(finished, plan)
     if summary_file is not None:
@@ -91,6 +95,20 @@ def replay(
         summary_file.write_bytes(msgspec.json.format(_JSON.encode(counted), indent=2) + b"\n")
     story = _story(finished, plan, every, chosen, list(absent.values()), time.monotonic() - started, min_severity)
     _print(story, form, output, [shlex.quote(path) for path in paths])
+
+
+def _refuse(since: datetime | None, until: datetime | None, files: Sequence[Path | None]) -> None:
+    """Refuse what cannot lead to a result, before anything is read."""
+    if since is not None and until is not None and since >= until:
+        raise UnusableInput(
+            f"--since {since:%Y-%m-%dT%H:%M} is not before --until {until:%Y-%m-%dT%H:%M}: exchange them"
+        )
+    for file in files:
+        if file is not None:
+            try:
+                file.open("ab").close()
+            except OSError as error:
+                raise UnusableInput(f"{file}: {error.strerror}; name a file in a folder that can be written") from error
 
 
 def _read(paths: Sequence[str], plan: Plan, events_file: Path | None) -> Run:

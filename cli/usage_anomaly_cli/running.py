@@ -15,7 +15,7 @@ from usage_anomaly import catalog as catalogs
 from usage_anomaly.anomalies import Anomaly, Query, State
 from usage_anomaly.anomalies.life_cycle import QUIET
 from usage_anomaly.anomalies.rules import ORGANIZATION
-from usage_anomaly.anomalies.view import gather
+from usage_anomaly.anomalies.view import gather, nets_unread_launch
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.enrichment import prices as price_lists
@@ -27,7 +27,7 @@ from usage_anomaly.enrichment.prices import PriceTable
 from usage_anomaly.envelopes import Payload
 from usage_anomaly.intake import ObjectRead, read_object
 from usage_anomaly.replay import Arrival, Outcome, Replay
-from usage_anomaly.series import Series, bucket_of, bucket_start
+from usage_anomaly.series import bucket_of, bucket_start
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly_cli.reading import Result, Source, read_objects
 from usage_anomaly_cli.reckoning import Reckoning
@@ -85,8 +85,8 @@ def run(
     for minute, arrivals in minutes(_counted(results, reckoning, done)):
         replay.tick(minute, arrivals)
         now = minute
-        if keep is not None and replay.fresh:
-            keep(replay.fresh)
+        if keep is not None:
+            keep([event for event in replay.fresh if replay.wants(event.kind)])
     replay.take_untimed(bytes(reckoning.untimed))
     return Run(replay, reckoning, now)
 
@@ -146,20 +146,14 @@ def _material(outcome: Outcome, finished: Run, plan: Plan) -> Material:
         released=gathered.released,
         expected=usual(members, outcome.extent, covered),
         covered_from=None if covered is None else bucket_start(covered),
-        median_rate_used=any(_nets_unread_launch(series, outcome) for series in members),
+        median_rate_used=any(
+            nets_unread_launch(series, outcome.extent.findings, outcome.extent.last_seen) for series in members
+        ),
         ready=READY,
         now=now,
         prices_date=prices.date,
+        taken=frozenset(each.id for each in replay.told.get(pair, ())),
     )
-
-
-def _nets_unread_launch(series: Series, outcome: Outcome) -> bool:
-    """Whether a burn-rate finding rests on releases of launches that were not read."""
-    if all(finding.detector != "burn_rate" for finding in outcome.extent.findings):
-        return False
-    first = min(bucket_of(finding.window_start) for finding in outcome.extent.findings)
-    released = (event for event in series.events(first, outcome.extent.last_seen) if event.direction == "release")
-    return any(not series.launch_read(each, event) for event in released for each in event.resource_ids)
 
 
 def _recorded_state(outcome: Outcome, now: datetime) -> State:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from usage_anomaly.alerts.plain import inert
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.enrichment.accounts import Account
 from usage_anomaly.errors import UnusableInput
@@ -51,8 +52,8 @@ def find(identity: str | None, file: Path) -> Kept:
     else:
         found = next((each for each in known if each.anomaly.id == identity), None)
     if found is None:
-        ids = ", ".join(each.anomaly.id for each in known[:5]) or "none"
-        wanted = f" {identity}" if identity else ""
+        ids = ", ".join(inert(each.anomaly.id, 200) for each in known[:5]) or "none"
+        wanted = f" {inert(identity, 200)}" if identity else ""
         raise UnusableInput(f"{file} holds no anomaly{wanted}; {len(known):,} in it: {ids}")
     return found
 

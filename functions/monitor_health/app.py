@@ -19,7 +19,7 @@ from usage_anomaly.search import history
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """`function_names` is role=name,role=name; `dead_letter_queues` are queue URLs with commas between, or nothing."""
+    """`function_names` is role=name,role=name; `failure_queue_url` is set where failures go to a queue, not the bucket."""
 
     search_endpoint: str
     search_auth: str
@@ -30,7 +30,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     function_names: str
     powertools_service_name: str
     aws_region: str
-    dead_letter_queues: str = ""
+    failure_queue_url: str = ""
 
 
 SETTINGS = settings.read(Settings, os.environ)
@@ -40,7 +40,7 @@ PLACES = monitoring.Places(
     failure_bucket=SETTINGS.failure_bucket,
     state_machine_arn=SETTINGS.state_machine_arn,
     system_topic_arn=SETTINGS.system_topic_arn,
-    dead_letter_queues=tuple(filter(None, SETTINGS.dead_letter_queues.split(","))),
+    failure_queue_url=SETTINGS.failure_queue_url,
 )
 # Short: a probe that hangs must leave time for the others.
 QUICK = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})

@@ -34,7 +34,8 @@ SOURCE = DataSource(
 CATALOG = catalog.load()
 # No retries of botocore's own: the room knows how much time is left, and which refusals pass.
 QBUSINESS = boto3.client(
-    "qbusiness", config=Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
+    "qbusiness",
+    config=Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1}),
 )
 logger = Logger()
 

@@ -10,7 +10,7 @@ if uv --version >/dev/null 2>&1; then
 fi
 for python in "python$version" python3 python; do
     if "$python" -m pip --version >/dev/null 2>&1; then
-        exec "$python" -m pip install --quiet --disable-pip-version-check --target "$folder" \
+        exec "$python" -m pip install --quiet --disable-pip-version-check --no-compile --target "$folder" \
             --platform "manylinux_2_28_$arch" --platform "manylinux_2_17_$arch" --platform "manylinux2014_$arch" \
             --implementation cp --python-version "$version" \
             --only-binary :all: --no-deps --require-hashes -r requirements.txt

@@ -13,13 +13,21 @@ KIND, ACCOUNT = "ec2.instances", "111122223333"
 
 
 def view(
-    total: int, *, start: int = 0, last_seen: int = 0, micro: int = 0, released: int = 0, resources: int | None = None
+    total: int,
+    *,
+    start: int = 0,
+    last_seen: int = 0,
+    micro: int = 0,
+    peak: int = 0,
+    released: int = 0,
+    resources: int | None = None,
 ) -> View:
     return View(
         start=FIRST + start,
         last_seen=FIRST + last_seen,
         total=total,
         micro=micro,
+        peak=peak,
         resources=total if resources is None else resources,
         released=released,
         releasable=True,

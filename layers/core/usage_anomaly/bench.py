@@ -1,8 +1,8 @@
 """What does a deployment's tick know of one kind in one account?
 
 Reads the pair's series as far back as this tick has to judge, finds its extents, and lays what was told beside them. The
-walk through the series starts three days before the earliest news or running anomaly, over 36 days of history before that,
-so that habits and claims are in place; what ended before the news was judged by earlier ticks.
+walk through the series starts 38 days before the earliest news or running anomaly, so that habits and claims are in place
+there; what ended before the news was judged by earlier ticks.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from usage_anomaly.series import BUCKETS_PER_HOUR, CappedTotal, Judged, Series, 
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly.workflow import Input
 
-HISTORY = timedelta(days=36)  # five weeks for the weekday rule, and the window itself
-REACH = timedelta(days=3)
+HISTORY = timedelta(days=38)  # five weeks for the weekday rule, the longest window, and the claims in the first of them
 JOIN = timedelta(hours=2)
 READY = {
     "threshold": "yes",
@@ -89,7 +88,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
 def lay_out(reader: Reader, pair: Pair, begin: datetime, told: Sequence[Told], until: datetime) -> Bench:
     """Read and judge one pair from `begin` on, with every told anomaly that reaches there."""
     first = bucket_of(_reaching_back(begin, told))
-    low, high = bucket_start(first) - REACH - HISTORY, until + timedelta(hours=1)
+    low, high = bucket_start(first) - HISTORY, until + timedelta(hours=1)
     covered = reader.history.coverage(None if pair[0] == ORGANIZATION else pair[0])
     coverage = None if covered is None else bucket_of(covered)
     concerned = [each for each in told if each.seen[1] >= first]
@@ -97,10 +96,9 @@ def lay_out(reader: Reader, pair: Pair, begin: datetime, told: Sequence[Told], u
         return Bench(pair=pair, members=(), extents=(), told=(), coverage=coverage)
     members = [] if pair[0] == ORGANIZATION else _members(reader, pair, low, high)
     judged: Judged = members[0] if members else _total(reader, pair[1], low, high)
-    since = bucket_of(bucket_start(first) - REACH)
-    rules = rules_of(reader.catalog, pair, reader.type_of(pair[0]), coverage or 0, since)
+    rules = rules_of(reader.catalog, pair, reader.type_of(pair[0]), coverage or 0, bucket_of(low))
     extents = Extents(judged, rules)
-    extents.refresh(since)
+    extents.refresh(bucket_of(low))
     found = [each for each in extents.all() if each.telling and _concerns(each, first, concerned)]
     if pair[0] == ORGANIZATION and found:
         members = _members(reader, pair, bucket_start(found[0].start), high)

@@ -10,7 +10,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import count, islice
+from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
@@ -67,9 +68,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
 
 
-def share(
-    client: Any, source: DataSource, documents: Sequence[Document], pace: Pace, now: datetime
-) -> Shared:
+def share(client: Any, source: DataSource, documents: Sequence[Document], pace: Pace, now: datetime) -> Shared:
     """Put documents into the index by one sync. Raises SyncBusy, ChatUnavailable, or the service's own refusal."""
     if not documents:
         return Shared(taken=0)
@@ -79,12 +78,12 @@ def share(
         return _put_all(client, source, sync, documents, pace)
     finally:
         # In the reserve: a sync that nobody stops blocks every later one.
-        _again(lambda: client.stop_data_source_sync_job(**_names(source)), pace, keep=0.0)
+        _again(partial(client.stop_data_source_sync_job, **_names(source)), pace, keep=0.0)
 
 
 def _start(client: Any, source: DataSource, pace: Pace, now: datetime) -> str:
     try:
-        return str(_again(lambda: _start_or_clear(client, source, now), pace)["executionId"])
+        return str(_again(partial(_start_or_clear, client, source, now), pace)["executionId"])
     except ChatUnavailable as error:
         if isinstance(error.__cause__, ClientError) and _code(error.__cause__) == "ConflictException":
             raise SyncBusy(f"a sync of data source {source.data_source_id} runs; try again later") from error
@@ -121,7 +120,7 @@ def _put(client: Any, source: DataSource, sync: str, documents: Sequence[Documen
             "dataSourceSyncId": sync,
             "documents": [_entry(document, source, sync) for document in batch],
         }
-        answer = _again(lambda request=request: client.batch_put_document(**request), pace)  # type: ignore[misc]
+        answer = _again(partial(client.batch_put_document, **request), pace)
         for each in answer.get("failedDocuments", ()):
             error = each.get("error", {})
             refusal = Refused(
@@ -160,7 +159,8 @@ def _value(value: Value) -> dict[str, Value]:
 
 def _again(call: Callable[[], T], pace: Pace, keep: float = _RESERVE) -> T:
     """Call until it is not refused for now, waiting longer each time, while more than `keep` seconds are left after a wait."""
-    for attempt in count():
+    attempt = 0
+    while True:
         try:
             return call()
         except ClientError as error:
@@ -170,12 +170,12 @@ def _again(call: Callable[[], T], pace: Pace, keep: float = _RESERVE) -> T:
             if pace.time_left() - wait < keep + _LEAST:
                 raise ChatUnavailable(f"Q Business answered {_code(error)} until time was up") from error
             pace.wait(wait)
-    raise AssertionError("count() does not end")
+            attempt += 1
 
 
 def _wait(attempt: int, seed: int) -> float:
     """Doubling, at most 15 s, less up to half of it by the seed: workflows that begin together do not ask together."""
-    longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))
+    longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(attempt, 10))
     spread = zlib.crc32(f"{seed}#{attempt}".encode()) % 1_000 / 1_000
     return longest * (1 - spread / 2)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 import msgspec
 
@@ -24,14 +24,15 @@ class Gap(msgspec.Struct, frozen=True):
     end: datetime
 
 
-def gaps(presence: Iterable[tuple[str, str, int]]) -> list[Gap]:
+def gaps(presence: Mapping[tuple[str, str], Mapping[int, int]]) -> list[Gap]:
     """The silences of three hours and more in which the same hours of other days have at least 20 busy buckets together.
 
-    `presence` holds (account, region, bucket) of records. A region that is rarely used, or sleeps at night, has no gap.
+    `presence` holds by account and region the hours (since 1970) with records, each with a bit for each busy bucket. A
+    region that is rarely used, or sleeps at night, has no gap.
     """
     found: list[Gap] = []
-    for (account_id, region), rows in groupby(sorted(set(presence)), key=lambda row: row[:2]):
-        busy = Counter(bucket // BUCKETS_PER_HOUR for *_, bucket in rows)
+    for (account_id, region), hours in sorted(presence.items()):
+        busy = {hour: bits.bit_count() for hour, bits in hours.items()}
         usual = _usual(busy)
         for before, after in pairwise(sorted(busy)):
             silent = range(before + 1, after)

@@ -14,16 +14,16 @@ from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.prices import PriceTable
 from usage_anomaly.envelopes import Payload, event_id, event_time
 from usage_anomaly.replay import Arrival
-from usage_anomaly.series import bucket_of
-from usage_anomaly.usage import UsageEvent, read_usage
+from usage_anomaly.series import BUCKETS_PER_HOUR, bucket_of
+from usage_anomaly.usage import UsageEvent, account_of, read_usage
 
 
 class ObjectRead(msgspec.Struct, frozen=True):
     """All that a replay needs of one payload; small, for it crosses a process boundary.
 
     `arrivals` are (delivery minute, what arrived then): one for an S3 log object, one per minute of event time for a file
-    whose name tells no delivery. `presence` holds (account, region, bucket) of its records. `untimed`
-    are the keys of records without any time: read, but judged nowhere.
+    whose name tells no delivery. `presence` holds by account and region the hours (since 1970) with records, each with a
+    bit for each of its twelve buckets. `untimed` are the keys of records without any time: read, but judged nowhere.
     """
 
     name: str
@@ -32,7 +32,7 @@ class ObjectRead(msgspec.Struct, frozen=True):
     first: datetime | None
     last: datetime | None
     untimed: bytes
-    presence: frozenset[tuple[str, str, int]]
+    presence: dict[tuple[str, str], dict[int, int]]
     classes: frozenset[str]  # the kinds some record of which was read, also one that used nothing
 
 
@@ -52,7 +52,7 @@ class _Gathering:
 def read_object(payload: Payload, catalog: Catalog, prices: PriceTable) -> ObjectRead:
     """Read the usage of every record of a payload."""
     minutes: dict[datetime, _Gathering] = defaultdict(_Gathering)
-    presence: set[tuple[str, str, int]] = set()
+    presence: dict[tuple[str, str], dict[int, int]] = {}
     classes: set[str] = set()
     times: list[datetime] = []
     untimed = bytearray()
@@ -63,8 +63,10 @@ def read_object(payload: Payload, catalog: Catalog, prices: PriceTable) -> Objec
             continue
         times.append(moment)
         bucket = bucket_of(moment)
-        account_id, region = record.account_id or "unknown", record.region or "unknown"
-        presence.add((account_id, region, bucket))
+        account_id = account_of(record.account_id)
+        hour, place = divmod(bucket, BUCKETS_PER_HOUR)
+        hours = presence.setdefault((account_id, record.region or "unknown"), {})
+        hours[hour] = hours.get(hour, 0) | 1 << place
         gathered = minutes[payload.minute or moment.replace(second=0, microsecond=0)]
         if bucket < gathered.coverage.get(account_id, bucket + 1):
             gathered.coverage[account_id] = bucket
@@ -84,6 +86,6 @@ def read_object(payload: Payload, catalog: Catalog, prices: PriceTable) -> Objec
         first=min(times, default=None),
         last=max(times, default=None),
         untimed=bytes(untimed),
-        presence=frozenset(presence),
+        presence=presence,
         classes=frozenset(classes),
     )

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
-from opensearchpy.exceptions import OpenSearchException
 
 from usage_anomaly import health
 from usage_anomaly.errors import UsageAnomalyError
 from usage_anomaly.health import Calls, Cluster, Executions, Health, Lag, Letters, Probes, Seconds, Unknown
+from usage_anomaly.search.client import answering
 from usage_anomaly.settings import MissingSetting
 from usage_anomaly.state import Table
 from usage_anomaly.state import health as memory
@@ -40,8 +40,9 @@ UNITS = {
 # Lambda names what it could not process aws/lambda/async/<function>/...; what lies elsewhere is done with.
 FAILED_PAYLOADS = "aws/lambda/"
 MOST_LETTERS = 10_000  # counted; more are said to be as many
-_PROBE_ERRORS = (BotoCoreError, ClientError, OpenSearchException, UsageAnomalyError, msgspec.ValidationError)
-_ABANDONED = timedelta(minutes=3)  # longer than this function may run: whoever wrote it down is gone
+_CLUSTER_SECONDS = 5
+_PROBE_ERRORS = (BotoCoreError, ClientError, UsageAnomalyError, msgspec.ValidationError)
+_ABANDONED = timedelta(minutes=4)  # longer than this function may run: whoever wrote it down is gone
 
 
 class NoFigures(UsageAnomalyError):
@@ -68,7 +69,7 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     failure_bucket: str
     state_machine_arn: str
     system_topic_arn: str
-    dead_letter_queues: tuple[str, ...] = ()
+    failure_queue_url: str = ""  # "": failures go to the bucket only
 
 
 def read_functions(text: str) -> dict[str, str]:
@@ -147,7 +148,9 @@ def tell(clients: Clients, topic_arn: str, found: Health, now: datetime) -> None
 
 def cluster(search: Any) -> Cluster:
     """`_cluster/health`."""
-    return msgspec.convert(search.cluster.health(), Cluster)
+    with answering():
+        answer = search.cluster.health(request_timeout=_CLUSTER_SECONDS)
+    return msgspec.convert(answer, Cluster)
 
 
 def lag(newest_ingest: Callable[[], datetime | None], now: datetime) -> Lag:
@@ -201,18 +204,21 @@ def outbox(table: Table, now: datetime) -> Seconds:
 
 
 def dead_letters(clients: Clients, places: Places, now: datetime) -> Letters:
-    """Failed payloads in the bucket and messages in the queues."""
+    """Failed payloads in the bucket and messages in the queue."""
     pages = clients.s3.get_paginator("list_objects_v2").paginate(
         Bucket=places.failure_bucket, Prefix=FAILED_PAYLOADS, PaginationConfig={"MaxItems": MOST_LETTERS}
     )
     times = [found["LastModified"] for page in pages for found in page.get("Contents", ())]
     oldest = max(0.0, (now - min(times)).total_seconds()) if times else 0.0
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    queued = 0
-    for url in places.dead_letter_queues:
-        counts = clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-        queued += sum(int(counts[name]) for name in names)
+    queued = _queued(clients.sqs, places.failure_queue_url) if places.failure_queue_url else 0
     return Letters(waiting=len(times) + queued, oldest_seconds=oldest)
+
+
+def _queued(sqs: Any, url: str) -> int:
+    """Messages that wait, and those that a run of redrive holds at the moment."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(counts[name]) for name in names)
 
 
 def _tried(probe: Callable[[], T]) -> T | Unknown:

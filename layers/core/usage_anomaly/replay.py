@@ -75,8 +75,8 @@ class Replay:
         self.fresh: list[UsageEvent] = []  # the distinct usage events of the last tick, in order
         self._types = {each: account_type(account) for each, account in accounts.items()}
         self._kinds = kinds
-        self._since = 0 if since is None else bucket_of(since)
-        self._until = 1 << 62 if until is None else bucket_of(until)
+        self._first = 0 if since is None else bucket_of(since)
+        self._end = 1 << 62 if until is None else bucket_of(until)
         self._known: set[bytes] = set()
         self._coverage: dict[str, int] = {}
         self._totals: dict[str, CappedTotal] = {}
@@ -168,11 +168,9 @@ class Replay:
 
     def _add(self, event: UsageEvent) -> Iterator[tuple[Pair, int]]:
         """Count an event and put it into its series; gives the pair and bucket that it changed."""
-        parent = event.kind.removesuffix(ATTEMPTS)
-        if self._kinds is not None and parent not in self._kinds:
-            return
-        by = {"use": self.counts.usage, "release": self.counts.releases, "attempt": self.counts.attempts}
-        by[event.direction][parent] += event.quantity
+        if self.wants(event.kind):
+            by = {"use": self.counts.usage, "release": self.counts.releases, "attempt": self.counts.attempts}
+            by[event.direction][event.kind.removesuffix(ATTEMPTS)] += event.quantity
         pair = (event.account_id, event.kind)
         series = self.series.get(pair)
         if series is None:
@@ -182,7 +180,7 @@ class Replay:
     def _judge(self, pair: Pair, bucket: int) -> None:
         extents = self._extents.get(pair)
         coverage = self.coverage(pair[0]) or 0
-        rules = rules_of(self.catalog, pair, self._type(pair[0]), coverage, self._since, self._until)
+        rules = rules_of(self.catalog, pair, self._type(pair[0]), coverage)
         if extents is None:
             judged = self._totals[pair[1]] if pair[0] == ORGANIZATION else self.series[pair]
             extents = self._extents[pair] = Extents(judged, rules)
@@ -205,8 +203,15 @@ class Replay:
         return self._types.get(account_id, "unknown")
 
     def _split(self, pair: Pair) -> tuple[list[Extent], list[Extent]]:
-        every = self._extents[pair].all()
+        """The extents that tell and the recorded ones, of the kinds and the time that are to be judged."""
+        if not self.wants(pair[1]):
+            return [], []
+        every = [each for each in self._extents[pair].all() if each.last_seen >= self._first and each.start < self._end]
         return [each for each in every if each.telling], [each for each in every if not each.telling]
+
+    def wants(self, kind: str) -> bool:
+        """Whether a kind, or the refused calls for it, is to be judged and counted."""
+        return self._kinds is None or kind.removesuffix(ATTEMPTS) in self._kinds
 
 
 _NEVER = datetime.max.replace(tzinfo=UTC)

@@ -8,22 +8,22 @@ in whole micro-dollars, so that sums do not depend on the order of addition.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from statistics import median_low
 from typing import Protocol
 
 from msgspec.structs import replace
 
+from usage_anomaly.resources import MICRO, Ledger
 from usage_anomaly.usage import UsageEvent
 
 BUCKET_SECONDS = 300
 BUCKETS_PER_HOUR = 12
 BUCKETS_PER_DAY = 288
-MICRO = 1_000_000
-MEDIAN_OF = 100  # launches that speak for one whose record was not read
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Range = tuple[int, int]  # first and last bucket, both included
 
 
 def bucket_of(moment: datetime) -> int:
@@ -39,13 +39,14 @@ def bucket_start(bucket: int) -> datetime:
 class Sums:
     """Running sums over numbered buckets, extended lazily; `value` tells what a bucket holds now.
 
-    Call `touch` when a bucket's value may have changed: it and all later buckets are summed up again when next asked for.
+    `touch` a bucket when its value may have changed, `touch_from` when that of later ones may have changed too.
     """
 
-    __slots__ = ("_sums", "_value", "keys")
+    __slots__ = ("_sums", "_value", "_values", "keys")
 
     def __init__(self, value: Callable[[int], int]) -> None:
         self._value = value
+        self._values: dict[int, int] = {}
         self.keys: list[int] = []
         self._sums: list[int] = [0]  # one longer than the keys it is good for
 
@@ -53,7 +54,13 @@ class Sums:
         at = bisect_left(self.keys, bucket)
         if at == len(self.keys) or self.keys[at] != bucket:
             self.keys.insert(at, bucket)
+        self._values.pop(bucket, None)
         del self._sums[at + 1 :]
+
+    def touch_from(self, bucket: int) -> None:
+        self.touch(bucket)
+        for key in self.keys[bisect_left(self.keys, bucket) :]:
+            self._values.pop(key, None)
 
     def between(self, low: int, high: int) -> list[int]:
         """The touched buckets in [low, high], both included, in order."""
@@ -62,7 +69,9 @@ class Sums:
     def sum(self, low: int, high: int) -> int:
         """The sum over [low, high], both included."""
         for key in self.keys[len(self._sums) - 1 :]:
-            self._sums.append(self._sums[-1] + self._value(key))
+            if key not in self._values:
+                self._values[key] = self._value(key)
+            self._sums.append(self._sums[-1] + self._values[key])
         return self._sums[bisect_right(self.keys, high)] - self._sums[bisect_left(self.keys, low)]
 
 
@@ -73,6 +82,7 @@ class Judged(Protocol):
     def first_used(self, low: int, high: int) -> int: ...
     def quantity(self, low: int, high: int) -> int: ...
     def net_micro(self, low: int, high: int) -> int: ...
+    def taken_off(self, low: int, high: int, launched: Sequence[Range]) -> int: ...
     def truncated(self, low: int, high: int) -> int: ...
 
 
@@ -92,23 +102,23 @@ class _Bucket:
         self.truncated = 0
 
 
-_Launch = tuple[datetime, str, int | None]  # when, by which record, micro-dollars an hour of one resource
-
-
 class Series:
     """Usage of one kind in one account. `tally` merges events that differ in nothing but id and time (busy kinds)."""
 
     def __init__(self, *, tally: bool = False) -> None:
         self._tally = tally
         self._buckets: dict[int, _Bucket] = {}
+        self._ledger = Ledger()
         self._gross = Sums(lambda key: self._buckets[key].quantity)
         self._net = Sums(self._net_of)
-        self._launches: dict[str, list[_Launch]] = {}
-        self._releases: dict[str, list[tuple[datetime, str]]] = {}
-        self._rates: list[tuple[datetime, str, int]] = []
+        self._standing = Sums(self._standing_of)
+        self._resources = Sums(lambda key: sum(len(each.resource_ids) for each in self._uses(key)))
+        self._gone = Sums(lambda key: sum(self._gone_of(each) for each in self._uses(key)))
 
     def add(self, event: UsageEvent) -> int:
         """Take one event in and return its bucket. Dry runs are kept as evidence and count nothing."""
+        if len(set(event.resource_ids)) < len(event.resource_ids):  # a record may name one resource twice
+            event = replace(event, resource_ids=tuple(dict.fromkeys(event.resource_ids)))
         number = bucket_of(event.event_time)
         bucket = self._buckets.get(number)
         if bucket is None:
@@ -120,9 +130,7 @@ class Series:
             _merge(bucket.merged, event)
         else:
             insort(bucket.events, event, key=_order)
-        self._index(event)
-        self._gross.touch(number)
-        self._net.touch(number)
+        self._touch(number, event)
         return number
 
     def used_since(self, bucket: int) -> list[int]:
@@ -145,6 +153,28 @@ class Series:
         """
         return self._net.sum(low, high)
 
+    def standing_micro(self, low: int, high: int) -> int:
+        """Micro-dollars an hour of what was launched in [low, high] and has not been seen released since."""
+        return self._standing.sum(low, high)
+
+    def resources(self, low: int, high: int) -> int:
+        """How many resource ids the use in [low, high] names."""
+        return self._resources.sum(low, high)
+
+    def gone(self, low: int, high: int) -> int:
+        """How many of them have been seen released since."""
+        return self._gone.sum(low, high)
+
+    def taken_off(self, low: int, high: int, launched: Sequence[Range]) -> int:
+        """Micro-dollars an hour that releases in [low, high] take off for what was launched in the ranges."""
+        taken = 0
+        for event in self.events(low, high) if launched else ():
+            for each in event.resource_ids if event.direction == "release" else ():
+                since = self._ledger.launched_before(each, event)
+                if since is not None and any(first <= bucket_of(since) <= last for first, last in launched):
+                    taken += self._ledger.rate_released(each, event)
+        return taken
+
     def truncated(self, low: int, high: int) -> int:
         """The part of the use in [low, high] that truncated records report."""
         return sum(self._buckets[key].truncated for key in self._gross.between(low, high))
@@ -157,66 +187,56 @@ class Series:
 
     def released_at(self, resource_id: str, launched: datetime) -> datetime | None:
         """When the resource was released for the first time at or after `launched`, or None."""
-        return next((when for when, _ in self._releases.get(resource_id, ()) if when >= launched), None)
+        return self._ledger.released_at(resource_id, launched)
 
     def started_rate(self, event: UsageEvent) -> int | None:
         """Micro-dollars an hour of an event whose record names no type, from earlier launches of the same resources."""
-        launches = [self._last_launch(each, event.event_time, event.event_id) for each in event.resource_ids]
-        rates = [launch[1] for launch in launches if launch is not None and launch[1] is not None]
-        return sum(rates) if rates and len(rates) == len(launches) else None
+        return self._ledger.started_rate(event)
 
     def launch_read(self, resource_id: str, release: UsageEvent) -> bool:
         """Whether the launch of a resource was read that `release` releases."""
-        return self._last_launch(resource_id, release.event_time, release.event_id) is not None
+        return self._ledger.launched_before(resource_id, release) is not None
 
-    def _index(self, event: UsageEvent) -> None:
-        if event.direction == "release":
-            for each in event.resource_ids:
-                insort(self._releases.setdefault(each, []), (event.event_time, event.event_id))
+    def _touch(self, number: int, event: UsageEvent) -> None:
+        """Let all sums know. A launch may change what later starts and releases are worth; a release, later releases."""
+        self._gross.touch(number)
+        if self._tally:
+            self._net.touch(number)
             return
-        if not event.resource_ids or self._tally:
-            return
-        rate = None if event.usd_per_hour is None else round(event.usd_per_hour * MICRO / max(event.quantity, 1))
-        for each in event.resource_ids:
-            insort(
-                self._launches.setdefault(each, []), (event.event_time, event.event_id, rate), key=lambda row: row[:2]
-            )
-        if rate is not None:
-            insort(self._rates, (event.event_time, event.event_id, rate))
+        ended = {bucket_of(when) for when in self._ledger.take(event)}
+        self._net.touch_from(number)
+        self._standing.touch_from(number)
+        for each in (number, *ended):
+            self._standing.touch(each)
+            self._resources.touch(each)
+            self._gone.touch(each)
 
-    def _last_launch(self, resource_id: str, moment: datetime, event_id: str) -> tuple[datetime, int | None] | None:
-        """When the resource was last launched or started before the event, and the last rate known for it."""
-        rows = [row for row in self._launches.get(resource_id, ()) if row[0] <= moment and row[1] != event_id]
-        rates = [rate for *_, rate in rows if rate is not None]
-        return (rows[-1][0], rates[-1] if rates else None) if rows else None
+    def _uses(self, key: int) -> Iterator[UsageEvent]:
+        events = self._buckets[key].events
+        return (event for event in events if event.direction != "release" and not event.dry_run)
+
+    def _gone_of(self, event: UsageEvent) -> int:
+        return sum(self._ledger.released_at(each, event.event_time) is not None for each in event.resource_ids)
+
+    def _standing_of(self, key: int) -> int:
+        rates = ((event, self._rate(event)) for event in self._uses(key) if event.quantity)
+        return sum(rate * (event.quantity - self._gone_of(event)) // event.quantity for event, rate in rates)
+
+    def _rate(self, event: UsageEvent) -> int:
+        """Micro-dollars an hour of a use; nothing where no price is known."""
+        if event.usd_per_hour is not None:
+            return round(event.usd_per_hour * MICRO)
+        return (self._ledger.started_rate(event) or 0) if event.resource_ids else 0
 
     def _net_of(self, key: int) -> int:
         bucket = self._buckets[key]
         events = bucket.merged.values() if self._tally else bucket.events
-        return sum(self._released(event) if event.direction == "release" else self._added(event) for event in events)
+        return sum(self._change(event) for event in events)
 
-    def _added(self, event: UsageEvent) -> int:
-        if event.usd is not None:
-            return round(event.usd * MICRO)
-        if event.usd_per_hour is not None:
-            return round(event.usd_per_hour * MICRO)
-        return (self.started_rate(event) or 0) if event.resource_ids else 0
-
-    def _released(self, event: UsageEvent) -> int:
-        return -sum(self._rate_released(each, event) for each in event.resource_ids)
-
-    def _rate_released(self, resource_id: str, event: UsageEvent) -> int:
-        """What one release takes off; nothing if the resource was released before and not started since."""
-        launch = self._last_launch(resource_id, event.event_time, event.event_id)
-        since, rate = launch or (_EPOCH, None)
-        rows = self._releases[resource_id]
-        if any(since <= row[0] and row < (event.event_time, event.event_id) for row in rows):
-            return 0
-        if rate is not None:
-            return rate
-        end = bisect_right(self._rates, event.event_time, key=lambda row: row[0])
-        recent = self._rates[max(0, end - MEDIAN_OF) : end]
-        return median_low([rate for *_, rate in recent]) if recent else 0
+    def _change(self, event: UsageEvent) -> int:
+        if event.direction == "release":
+            return -sum(self._ledger.rate_released(each, event) for each in event.resource_ids)
+        return round(event.usd * MICRO) if event.usd is not None else self._rate(event)
 
 
 def _merge(merged: dict[tuple[object, ...], UsageEvent], event: UsageEvent) -> None:
@@ -263,6 +283,10 @@ class CappedTotal:
 
     def net_micro(self, low: int, high: int) -> int:
         """Always 0: the organization is judged by quantity only."""
+        return 0
+
+    def taken_off(self, low: int, high: int, launched: Sequence[Range]) -> int:
+        """Always 0: nothing is netted."""
         return 0
 
     def truncated(self, low: int, high: int) -> int:

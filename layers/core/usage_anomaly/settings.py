@@ -29,4 +29,6 @@ def read(settings: type[T], environment: Mapping[str, str]) -> T:
     try:
         return msgspec.convert(values, settings, strict=False)
     except msgspec.ValidationError as error:
-        raise MissingSetting(f"environment: {error}; variables are named in capitals and set by template.yaml") from error
+        raise MissingSetting(
+            f"environment: {error}; variables are named in capitals and set by template.yaml"
+        ) from error

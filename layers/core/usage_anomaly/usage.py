@@ -7,6 +7,7 @@ A call that failed, was a dry run or launched nothing used nothing; for watched 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
@@ -27,6 +28,8 @@ MOST_RESOURCE_IDS = 1_000
 DRY_RUN = "DryRunOperation"  # EC2 says Client.DryRunOperation where the call would have succeeded
 UNKNOWN = "unknown"
 ATTEMPT_UNIT = "calls"
+
+_ACCOUNT = re.compile(r"[0-9]{12}")
 
 
 class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -114,6 +117,11 @@ def read_usage(
     return [event for reading in readings for event in _read(reading, page, prices)]
 
 
+def account_of(account_id: str | None) -> str:
+    """The account id to write down; what is not twelve digits is no account of AWS and stands under "unknown"."""
+    return account_id if account_id is not None and _ACCOUNT.fullmatch(account_id) else UNKNOWN
+
+
 def _open(record: Record) -> Page:
     caller = read_caller(_decoded(record.user_identity), record.source_address)
     region = (record.region or UNKNOWN)[:ID_CHARACTERS]
@@ -122,7 +130,7 @@ def _open(record: Record) -> Page:
     shared: dict[str, object] = {
         "event_source": record.event_source,
         "event_name": record.event_name,
-        "account_id": (record.account_id or caller.account_id or UNKNOWN)[:ID_CHARACTERS],
+        "account_id": account_of(record.account_id or caller.account_id),
         "region": region,
         "shared_event_id": _clipped(record.shared_event_id, ID_CHARACTERS),
         "actor_arn": caller.arn,

@@ -7,8 +7,9 @@ extents as punctual ones. Five rules, decided here and in docs/decisions.md:
 1. In each used bucket every window that ends there is judged. A finding tells unless it is a habit.
 2. The first telling finding opens an extent; it starts at the first bucket with use in the shortest window that fired.
 3. A telling finding whose window ends within two hours of the last one extends it.
-4. The buckets of an ended extent feed no window any more. Buckets of a finding of an hour or less, told or habit, feed no
-   day window: a burst is judged once, not again by the day that contains it, nor two jittering nights as one day.
+4. The buckets of an ended extent feed no window any more, nor is the release of what was launched in them netted against
+   later launches. Buckets of a finding of an hour or less, told or habit, feed no day window, neither the judged one nor
+   those it is compared with: a burst is judged once, and a nightly batch excuses no slow leak.
 5. Findings that are habits make *recorded* extents of their own while no telling extent is open.
 """
 
@@ -22,18 +23,18 @@ from msgspec.structs import replace
 from usage_anomaly.detection import Finding, Scope, burn_rate, threshold
 from usage_anomaly.detection.habit import habit
 from usage_anomaly.detection.limits import FIGURES, Window
-from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, MICRO, Judged
+from usage_anomaly.resources import MICRO
+from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Judged, Range
 
 JOIN = FIGURES.life_cycle.join_buckets
+MEMORY = 36 * BUCKETS_PER_DAY  # how long ranges are remembered: the weekday rule looks back five weeks
 KEPT_STATES = 4_096  # snapshots per series; older late records lead to a fresh start
-
-Range = tuple[int, int]  # first and last bucket, both included
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a series is judged by. `limit` is per 10 minutes; `burn_limit` is USD per hour, None for unpriced kinds.
 
-    Buckets before `coverage` have no records of the account; only buckets in [since, until) are judged.
+    Buckets before `coverage` have no records of the account; the walk starts at `since`.
     """
 
     limit: int
@@ -44,7 +45,6 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     whose: str = "accounts"
     coverage: int = 0
     since: int = 0
-    until: int = 1 << 62
 
 
 class Extent(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +55,7 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True):
     telling: bool
     findings: tuple[Finding, ...]  # the peak per detector and window length
     excluded: tuple[Range, ...] = ()
+    peak: int = 0  # thousandths: the highest actual over its limit
 
     def ranges(self) -> list[Range]:
         """The stretches of buckets that belong to it."""
@@ -67,7 +68,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     ended: tuple[Extent, ...] = ()
     open: Extent | None = None
     recorded: Extent | None = None
-    owned: tuple[Range, ...] = ()  # ranges of ended extents within reach of a day window, disjoint
+    owned: tuple[Range, ...] = ()  # ranges of ended extents of the last 36 days, disjoint
     claims: tuple[Range, ...] = ()  # what findings of an hour or less have judged, disjoint
 
 
@@ -105,16 +106,15 @@ class Extents:
 def _advance(series: Judged, rules: Rules, state: _State, bucket: int) -> _State:
     """The walk's next step: end what is over, judge the windows that end here, open or extend."""
     state = _end_what_is_over(state, bucket)
-    if not rules.since <= bucket < rules.until:
-        return state
-    told: list[tuple[int, Finding]] = []
-    habits: list[tuple[int, Finding]] = []
-    for length, finding, excuse in _judge(series, rules, state, bucket):
+    told: list[_Found] = []
+    habits: list[_Found] = []
+    for found, excuse in _judge(series, rules, state, bucket):
         if excuse is None:
-            told.append((length, finding))
+            told.append(found)
         else:
-            habits.append((length, replace(finding, reason=f"{finding.reason}; a habit: {excuse}")))
-    state = _claim(state, bucket, [length for length, _ in (*told, *habits) if length <= BUCKETS_PER_HOUR])
+            reason = f"{found.finding.reason}; a habit: {excuse}"
+            habits.append(replace(found, finding=replace(found.finding, reason=reason)))
+    state = _claim(state, bucket, [each.length for each in (*told, *habits) if each.length <= BUCKETS_PER_HOUR])
     if told:
         return _tell(series, state, bucket, told)
     if habits and state.open is None:
@@ -122,17 +122,22 @@ def _advance(series: Judged, rules: Rules, state: _State, bucket: int) -> _State
     return state
 
 
-def _judge(series: Judged, rules: Rules, state: _State, bucket: int) -> Iterator[tuple[int, Finding, str | None]]:
-    """Each unusual window that ends with `bucket`: its length, the finding, and why it is a habit or None."""
+class _Found(msgspec.Struct, frozen=True):
+    """A finding, the length of its window in buckets, and how many thousandths of its limit it is."""
+
+    finding: Finding
+    length: int
+    peak: int
+
+
+def _judge(series: Judged, rules: Rules, state: _State, bucket: int) -> Iterator[tuple[_Found, str | None]]:
+    """Each unusual window that ends with `bucket`, and why it is a habit or None."""
     running = state.open.start if state.open else None
-
-    def excuse(measure: Callable[[int, int], int], length: int, amount: int) -> str | None:
-        return habit(measure, bucket, length, amount, rules.coverage, running)
-
     for window in rules.windows:
-        skipped = _union(state.owned, state.claims) if window.buckets > BUCKETS_PER_HOUR else state.owned
-        limit = rules.limit * window.factor
-        actual = _amount(series.quantity, bucket, window.buckets, skipped)
+        limit, length = rules.limit * window.factor, window.buckets
+        claims = state.claims if length > BUCKETS_PER_HOUR else ()
+        skipped = _union(state.owned, claims) if claims else state.owned
+        actual = _without_ranges(series.quantity, skipped)(bucket - length + 1, bucket)
         if actual > limit:
             finding = threshold.finding(
                 series,
@@ -144,12 +149,16 @@ def _judge(series: Judged, rules: Rules, state: _State, bucket: int) -> Iterator
                 unit=rules.unit,
                 whose=rules.whose,
             )
-            yield window.buckets, finding, excuse(series.quantity, window.buckets, actual)
+            measure = _without_ranges(series.quantity, claims)
+            excuse = habit(measure, bucket, length, actual, rules.coverage, running)
+            yield _Found(finding, length, actual * 1000 // limit), excuse
     if rules.burn_limit is not None:
-        micro = _amount(series.net_micro, bucket, BUCKETS_PER_HOUR, state.owned)
+        low = bucket - BUCKETS_PER_HOUR + 1
+        micro = _without_ranges(series.net_micro, state.owned)(low, bucket) + series.taken_off(low, bucket, state.owned)
         if micro > rules.burn_limit * MICRO:
             finding = burn_rate.finding(series, bucket, micro, rules.burn_limit, rules.whose)
-            yield BUCKETS_PER_HOUR, finding, excuse(series.net_micro, BUCKETS_PER_HOUR, micro)
+            excuse = habit(series.net_micro, bucket, BUCKETS_PER_HOUR, micro, rules.coverage, running)
+            yield _Found(finding, BUCKETS_PER_HOUR, int(micro * 1000 // (rules.burn_limit * MICRO))), excuse
 
 
 def _claim(state: _State, bucket: int, lengths: list[int]) -> _State:
@@ -158,7 +167,7 @@ def _claim(state: _State, bucket: int, lengths: list[int]) -> _State:
     return replace(state, claims=_union(state.claims, ((bucket - max(lengths) + 1, bucket),)))
 
 
-def _tell(series: Judged, state: _State, bucket: int, told: list[tuple[int, Finding]]) -> _State:
+def _tell(series: Judged, state: _State, bucket: int, told: list[_Found]) -> _State:
     """Open or extend the telling extent; what was being recorded and is now told leaves the record."""
     extent = _extend(state.open, series, bucket, told, state.owned, telling=True)
     recorded = state.recorded
@@ -171,19 +180,23 @@ def _extend(
     extent: Extent | None,
     series: Judged,
     bucket: int,
-    found: list[tuple[int, Finding]],
+    found: list[_Found],
     owned: tuple[Range, ...],
     *,
     telling: bool,
 ) -> Extent:
-    findings = [finding for _, finding in found]
+    findings = [each.finding for each in found]
+    peak = max(each.peak for each in found)
     if extent is not None:
-        return replace(extent, last_seen=bucket, findings=_peaks([*extent.findings, *findings]))
-    low = bucket - min(length for length, _ in found) + 1
+        peak = max(peak, extent.peak)
+        return replace(extent, last_seen=bucket, findings=_peaks([*extent.findings, *findings]), peak=peak)
+    low = bucket - min(each.length for each in found) + 1
     free = _without((low, bucket), owned)
     start = next(first for first in (series.first_used(*each) for each in free) if series.quantity(first, first) > 0)
     excluded = tuple(each for each in owned if each[1] >= start)
-    return Extent(start=start, last_seen=bucket, telling=telling, findings=_peaks(findings), excluded=excluded)
+    return Extent(
+        start=start, last_seen=bucket, telling=telling, findings=_peaks(findings), excluded=excluded, peak=peak
+    )
 
 
 def _end_what_is_over(state: _State, bucket: int) -> _State:
@@ -198,15 +211,20 @@ def _end_what_is_over(state: _State, bucket: int) -> _State:
 
 
 def _within_reach(ranges: tuple[Range, ...], bucket: int) -> tuple[Range, ...]:
-    """The ranges that a window ending now can still contain."""
-    return tuple(each for each in ranges if each[1] > bucket - BUCKETS_PER_DAY)
+    """The ranges that a window ending now, or one it is compared with, can still contain."""
+    return tuple(each for each in ranges if each[1] > bucket - MEMORY)
 
 
-def _amount(measure: Callable[[int, int], int], end: int, length: int, skipped: tuple[Range, ...]) -> int:
-    """The sum over the window of `length` buckets that ends with `end`, without the skipped ranges."""
-    low = end - length + 1
-    inside = ((max(low, first), min(end, last)) for first, last in skipped)
-    return measure(low, end) - sum(measure(first, last) for first, last in inside if first <= last)
+def _without_ranges(measure: Callable[[int, int], int], skipped: tuple[Range, ...]) -> Callable[[int, int], int]:
+    """The measure over what is left of a window without the skipped ranges, which are disjoint."""
+    if not skipped:
+        return measure
+
+    def rest(low: int, high: int) -> int:
+        inside = ((max(low, first), min(high, last)) for first, last in skipped if first <= high and last >= low)
+        return measure(low, high) - sum(measure(first, last) for first, last in inside)
+
+    return rest
 
 
 def _peaks(findings: list[Finding]) -> tuple[Finding, ...]:

@@ -27,7 +27,8 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """An extent as it is known at a tick, with the sums that decide on alerts.
 
-    `start` and `last_seen` are buckets; `micro` is micro-dollars an hour, net of releases; `resources` counts the ids in
+    `start` and `last_seen` are buckets; `micro` is micro-dollars an hour, net of releases; `peak`
+    thousandths, the highest finding over its limit; `resources` counts the ids in
     the records, `released` those of them seen released.
     """
 
@@ -35,6 +36,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: int
     total: int
     micro: int
+    peak: int
     resources: int
     released: int
     releasable: bool
@@ -57,6 +59,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     alerts: tuple[Alert, ...]
     told_total: int
     told_micro: int
+    told_peak: int = 0
     closed_reason: str | None = None  # released | expired | withdrawn | joined
     joined_to: str | None = None
 
@@ -81,6 +84,7 @@ def open_anomaly(identity: str, view: View, tick: Tick) -> Told:
         alerts=(Alert(tick.minute, "opened"),),
         told_total=view.total,
         told_micro=view.micro,
+        told_peak=view.peak,
     )
 
 
@@ -96,9 +100,10 @@ def step(told: Told, view: View | None, tick: Tick) -> Told:
     told = replace(told, seen=(view.start, view.last_seen))
     if _has_grown(told, view, tick):
         grown = _alert(told, tick, "grown", "grown")
-        return replace(grown, closed_reason=None, told_total=view.total, told_micro=view.micro)
-    if told.state == "quiet" and moved:
-        told = replace(told, state=_running(told))
+        return replace(grown, closed_reason=None, told_total=view.total, told_micro=view.micro, told_peak=view.peak)
+    runs_after_all = told.state == "closed" and view.releasable and view.released < view.resources
+    if (told.state == "quiet" and moved) or runs_after_all:
+        told = replace(told, state=_running(told), closed_reason=None)
     over = tick.watermark >= bucket_start(view.last_seen) + QUIET
     if told.state == "closed" or not over or told.alerts[-1].at == tick.minute:
         return told
@@ -157,26 +162,23 @@ def match(told: Sequence[Told], extents: Sequence[tuple[int, int]]) -> tuple[lis
     """Which told anomaly is which extent: for each extent the index of its anomaly, for each anomaly its extent or None.
 
     `extents` are (start, last_seen) in order; an anomaly withdrawn or joined before is no candidate. Equal starts match
-    first, then the greatest overlap, then the earlier told. An anomaly left over points to the extent it overlaps (it
+    first, then any overlap, the earlier told before the later. An anomaly left over points to the extent it overlaps (it
     has joined that), else to None (it is withdrawn).
     """
     candidates = [index for index, each in enumerate(told) if each.closed_reason not in _OUT_OF_PLAY]
     owners: list[int | None] = [None] * len(extents)
-    for fits in (_same_start, _overlap):
+    for fits in (_same_start, _overlaps):
         for place, extent in enumerate(extents):
-            if owners[place] is None:
-                best = max(candidates, key=lambda index: (fits(told[index].seen, extent), -index), default=None)
-                if best is not None and fits(told[best].seen, extent) > 0:
-                    owners[place] = best
-                    candidates.remove(best)
+            fitting = [index for index in candidates if owners[place] is None and fits(told[index].seen, extent)]
+            if fitting:
+                owners[place] = fitting[0]
+                candidates.remove(fitting[0])
     places: list[int | None] = [None] * len(told)
     for place, owner in enumerate(owners):
         if owner is not None:
             places[owner] = place
     for index in candidates:
-        overlaps = [_overlap(told[index].seen, extent) for extent in extents]
-        if any(each > 0 for each in overlaps):
-            places[index] = overlaps.index(max(overlaps))
+        places[index] = next((place for place, each in enumerate(extents) if _overlaps(told[index].seen, each)), None)
     return owners, places
 
 
@@ -195,8 +197,9 @@ def _when_quiet(told: Told, view: View, tick: Tick) -> Told:
 
 
 def _has_grown(told: Told, view: View, tick: Tick) -> bool:
-    """Twice what was last told, half an hour later; tenfold at once."""
-    ratio = max(view.total / max(told.told_total, 1), view.micro / told.told_micro if told.told_micro > 0 else 0)
+    """Twice what was last told, half an hour later; tenfold at once: in quantity, dollars, or above its limit."""
+    figures = ((view.total, told.told_total), (view.micro, told.told_micro), (view.peak, told.told_peak))
+    ratio = max((now / before for now, before in figures if before > 0), default=0.0)
     waited = tick.minute - told.alerts[-1].at >= timedelta(minutes=RULE.grown_minutes)
     return ratio >= RULE.grown_at_once_factor or (waited and ratio >= RULE.grown_factor)
 
@@ -208,20 +211,20 @@ def _reminder_due(told: Told) -> datetime:
 
 
 def _expires(view: View) -> bool:
-    """Nothing can release what nothing releases, or what no record names."""
-    return not view.releasable or view.resources == 0
+    """Nothing can release what nothing releases, or what no record names; what has an id is released."""
+    return not view.releasable or view.released == view.resources
 
 
 def _running(told: Told) -> State:
     return "grown" if any(alert.reason == "grown" for alert in told.alerts) else "open"
 
 
-def _same_start(left: tuple[int, int], right: tuple[int, int]) -> int:
-    return int(left[0] == right[0])
+def _same_start(left: tuple[int, int], right: tuple[int, int]) -> bool:
+    return left[0] == right[0]
 
 
-def _overlap(left: tuple[int, int], right: tuple[int, int]) -> int:
-    return min(left[1], right[1]) - max(left[0], right[0]) + 1
+def _overlaps(left: tuple[int, int], right: tuple[int, int]) -> bool:
+    return left[0] <= right[1] and right[0] <= left[1]
 
 
 def _close(told: Told, tick: Tick, reason: str) -> Told:

@@ -21,10 +21,8 @@ def limit_of(catalog: Catalog, pair: Pair, account_type: AccountType) -> int:
     return catalog.limit(kind, account_type)
 
 
-def rules_of(
-    catalog: Catalog, pair: Pair, account_type: AccountType, coverage: int, since: int = 0, until: int = 1 << 62
-) -> Rules:
-    """All that `extents` needs to judge the pair; `coverage`, `since` and `until` are buckets.
+def rules_of(catalog: Catalog, pair: Pair, account_type: AccountType, coverage: int, since: int = 0) -> Rules:
+    """All that `extents` needs to judge the pair; `coverage` and `since` are buckets.
 
     The organization is judged in windows of up to an hour and by quantity; refused calls cost nothing.
     """
@@ -44,7 +42,6 @@ def rules_of(
         whose="the organization" if everyone else whose,
         coverage=coverage,
         since=since,
-        until=until,
     )
 
 

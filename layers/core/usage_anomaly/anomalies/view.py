@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import View
-from usage_anomaly.series import BUCKETS_PER_HOUR, MICRO, Series
+from usage_anomaly.detection import Finding
+from usage_anomaly.resources import MICRO
+from usage_anomaly.series import BUCKETS_PER_HOUR, Series, bucket_of
 from usage_anomaly.usage import UsageEvent
 
 
@@ -45,13 +47,11 @@ def view(members: Sequence[Series], extent: Extent, *, releasable: bool) -> View
     """The sums that decide on alerts, over one account's series or, for the organization, all accounts' series."""
     total = micro = resources = released = 0
     for series in members:
-        for event in uses(series, extent):
-            gone = sum(series.released_at(each, event.event_time) is not None for each in event.resource_ids)
-            total += event.quantity
-            resources += len(event.resource_ids)
-            released += gone
-            if event.usd_per_hour is not None and event.quantity:
-                micro += round(event.usd_per_hour * MICRO) * (event.quantity - gone) // event.quantity
+        for low, high in extent.ranges():
+            total += series.quantity(low, high)
+            micro += series.standing_micro(low, high)
+            resources += series.resources(low, high)
+            released += series.gone(low, high)
         if not releasable:
             micro += series.net_micro(extent.last_seen - BUCKETS_PER_HOUR + 1, extent.last_seen)
     return View(
@@ -59,10 +59,20 @@ def view(members: Sequence[Series], extent: Extent, *, releasable: bool) -> View
         last_seen=extent.last_seen,
         total=total,
         micro=micro,
+        peak=extent.peak,
         resources=resources,
         released=released,
         releasable=releasable,
     )
+
+
+def nets_unread_launch(series: Series, findings: Sequence[Finding], last_seen: int) -> bool:
+    """Whether a burn-rate finding rests on releases, up to the bucket `last_seen`, of launches that were not read."""
+    if all(finding.detector != "burn_rate" for finding in findings):
+        return False
+    first = min(bucket_of(finding.window_start) for finding in findings)
+    released = (event for event in series.events(first, last_seen) if event.direction == "release")
+    return any(not series.launch_read(each, event) for event in released for each in event.resource_ids)
 
 
 def _with_rate(series: Series, event: UsageEvent) -> UsageEvent:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from usage_anomaly.detection import Finding
-from usage_anomaly.series import BUCKETS_PER_HOUR, MICRO, Judged, bucket_start
+from usage_anomaly.resources import MICRO
+from usage_anomaly.series import BUCKETS_PER_HOUR, Judged, bucket_start
 
 
 def finding(series: Judged, end: int, micro: int, limit: float, whose: str) -> Finding:

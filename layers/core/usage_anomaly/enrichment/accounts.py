@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -119,6 +120,17 @@ def account_name(account: Account | None, account_id: str) -> str:
     return (account.name if account is not None else "") or account_id
 
 
+def environment(account: Account | None) -> str | None:
+    """What the account's Environment tag says, in its owner's words."""
+    return None if account is None else _tag(account, ("environment",))
+
+
+def read_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Those of an account's tags that are read here; an organization may have fifty more on each."""
+    wanted = {*_TYPE_TAGS, *(key for keys in OWNERSHIP_TAGS.values() for key in keys)}
+    return {key: value for key, value in sorted(tags.items()) if _plain(key) in wanted}
+
+
 def ownership(account: Account | None) -> Ownership:
     """Who answers for the account, from its tags."""
     if account is None:
@@ -127,8 +139,12 @@ def ownership(account: Account | None) -> Ownership:
 
 
 def _tag(account: Account, keys: tuple[str, ...]) -> str | None:
-    values = {re.sub(r"[\W_]+", "", key).lower(): value for key, value in sorted(account.tags.items()) if value.strip()}
+    values = {_plain(key): value for key, value in sorted(account.tags.items()) if value.strip()}
     return next((values[key] for key in keys if key in values), None)
+
+
+def _plain(key: str) -> str:
+    return re.sub(r"[\W_]+", "", key).lower()
 
 
 def _type_of(text: str) -> AccountType:

@@ -56,6 +56,7 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     ready: Mapping[str, str]
     now: datetime
     prices_date: str
+    taken: frozenset[str] = frozenset()  # ids that were told in the account: a recorded extent gets another
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -105,7 +106,7 @@ def bare(material: Material) -> Anomaly:
     used, told = material.uses, material.told
     ids = tuple(dict.fromkeys(each for event in used for each in event.resource_ids))
     return Anomaly(
-        id=told.id if told else mint(material.kind_name, material.account_id, material.extent.start, ()),
+        id=told.id if told else mint(material.kind_name, material.account_id, material.extent.start, material.taken),
         kind=material.kind_name,
         account_id=material.account_id,
         account_name=_name(material),

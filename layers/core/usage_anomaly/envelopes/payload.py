@@ -6,13 +6,13 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
 from usage_anomaly.envelopes import documents
 from usage_anomaly.envelopes.documents import BrokenJson, skip_space, value_end, with_room
-from usage_anomaly.envelopes.record import NULL, Record, Text
+from usage_anomaly.envelopes.record import NULL, Record, Text, instant
 from usage_anomaly.envelopes.tally import Payload, Tally
 from usage_anomaly.envelopes.unpack import unpack, without_lone_surrogates
 
@@ -55,7 +55,7 @@ _PACKED = msgspec.json.Decoder(_Packed)
 _LOG_EVENT = msgspec.json.Decoder(_LogEvent)
 
 _UNREADABLE = (msgspec.DecodeError, RecursionError)
-_MINUTE = re.compile(r"_(\d{8}T\d{4})Z_[^/]*$")
+_MINUTE = re.compile(r"_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z_[^/]*$")
 # The beginning of a log object, or of a plain list.
 _LIST_BEGINS = re.compile(rb'(\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*)?\[')
 
@@ -63,12 +63,7 @@ _LIST_BEGINS = re.compile(rb'(\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*)?\[')
 def delivery_minute(name: str) -> datetime | None:
     """The minute (UTC) in the name of an S3 log object: `..._20260120T1005Z_xxx.json.gz`."""
     found = _MINUTE.search(name)
-    if found is None:
-        return None
-    try:
-        return datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
-    except ValueError:  # the 31st of February
-        return None
+    return None if found is None else instant("{}-{}-{}T{}:{}:00Z".format(*found.groups()))
 
 
 def read_payload(packed: bytes, name: str, regions: frozenset[str] | None = None) -> Payload:

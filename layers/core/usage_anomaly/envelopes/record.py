@@ -47,6 +47,8 @@ class NoRecord(ValueError):
 
 # RFC 3339, and what exports write: a blank for the T, no zone (then UTC), up to nanoseconds.
 TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?")
+# EC2 began in 2006; a record of another age has a broken clock, and its arithmetic would leave the calendar.
+FIRST_YEAR, LAST_YEAR = 2006, 2099
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
 
 
@@ -83,9 +85,10 @@ def instant(text: str | None) -> datetime | None:
         if TIME.fullmatch(text) is None:
             return None
         parsed = datetime.fromisoformat(text.upper())
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        moment = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):  # the 31st of February; a zone that leaves year 1 or 9999
         return None
+    return moment if FIRST_YEAR <= moment.year <= LAST_YEAR else None
 
 
 # Whatever the type of an errorCode, the call did not succeed; left out, a refused launch would count as spend.

@@ -84,12 +84,17 @@ def waits(time_left: Callable[[], float]) -> Iterator[float]:
         delay = min(delay * 2, LONGEST_WAIT)
 
 
-def patiently(send: Callable[[], T], pauses: Iterable[float], wait: Wait = time.sleep) -> T:
-    """Call until it answers, once after each pause. Raises the last SearchUnavailable."""
+def patiently(
+    send: Callable[[], T],
+    pauses: Iterable[float],
+    wait: Wait = time.sleep,
+    transient: type[Exception] = SearchUnavailable,
+) -> T:
+    """Call until it answers, once more after each pause. Raises the last `transient`, and at once any other error."""
     for pause in pauses:
         try:
             return send()
-        except SearchUnavailable:
+        except transient:
             wait(pause)
     return send()
 
@@ -116,7 +121,7 @@ def healthy(client: OpenSearch) -> bool:
             answer: Answer = client.cluster.health()
     except SearchUnavailable:
         return False
-    return answer["status"] != "red"
+    return bool(answer["status"] != "red")
 
 
 def _first_line(error: TransportError) -> str:

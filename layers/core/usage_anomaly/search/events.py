@@ -158,9 +158,7 @@ def _bulk(client: OpenSearch, rows: list[_Row], timeout: float) -> list[_Outcome
     """One outcome for each row. A request refused as a whole is halved until the row at fault stands alone."""
     try:
         with answering():
-            answer: Answer = client.bulk(
-                body=b"".join(row.lines for row in rows), params={"request_timeout": timeout}
-            )
+            answer: Answer = client.bulk(body=b"".join(row.lines for row in rows), params={"request_timeout": timeout})
     except SearchRefused as error:
         if error.status not in (400, 413):
             raise

@@ -6,8 +6,8 @@ a little more and the rest is cut here. Every answer is read to its last page.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -23,10 +23,12 @@ from usage_anomaly.usage import UsageEvent
 PAGE = 1_000
 # Each page of the tally carries a whole document per bucket.
 TALLY_PAGE = 500
+_MILLISECOND = timedelta(milliseconds=1)
+_BUCKET = {"bucket": {"date_histogram": {"field": "event_time", "fixed_interval": f"{BUCKET_SECONDS}s"}}}
 _BACKFILL = {"term": {"origin": "backfill"}}
 # What tells two doers of a busy kind apart: as in `series`, which merges the same events in memory.
 _DOER = (
-    "direction", "region", "event_name", "group", "function_name", "actor_arn", "access_key_id", "invoked_by",
+    "account_id", "direction", "region", "event_name", "group", "function_name", "actor_arn", "access_key_id", "invoked_by",
     "user_agent", "source_address", "error_code", "dry_run", "truncated",
 )  # fmt: skip
 _ORDER = ("event_time", "event_id", "kind", "group")  # no two documents agree in all of them
@@ -41,6 +43,28 @@ class Touched(msgspec.Struct, frozen=True):
     first: datetime
 
 
+class History(msgspec.Struct, frozen=True):
+    """The history as `bench.History` asks for it; `tallied` says which kinds are busy."""
+
+    client: OpenSearch
+    tallied: Callable[[str], bool]
+
+    def touched(self, since: datetime, until: datetime) -> list[Touched]:
+        return touched(self.client, since, until)
+
+    def newest_ingest(self) -> datetime | None:
+        return newest_ingest(self.client)
+
+    def coverage(self, account_id: str | None) -> datetime | None:
+        return coverage(self.client, account_id)
+
+    def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> list[UsageEvent]:
+        return events(self.client, account_id, kind, start, end, tally=self.tallied(kind))
+
+    def totals(self, kind: str, start: datetime, end: datetime) -> Iterator[tuple[str, datetime, int]]:
+        return totals(self.client, kind, start, end)
+
+
 def touched(client: OpenSearch, since: datetime, until: datetime, page: int = PAGE) -> list[Touched]:
     """The kinds and accounts whose events have an ingest_time in (since, until]; backfilled history touches nothing."""
     span = {"gt": milliseconds(since), "lte": milliseconds(until), "format": "epoch_millis"}
@@ -52,7 +76,7 @@ def touched(client: OpenSearch, since: datetime, until: datetime, page: int = PA
 
 def events(
     client: OpenSearch,
-    account_id: str,
+    account_id: str | None,
     kind: str,
     start: datetime,
     end: datetime,
@@ -60,13 +84,11 @@ def events(
     tally: bool = False,
     page: int | None = None,
 ) -> list[UsageEvent]:
-    """The usage of one kind in one account in [start, end), by time and id; releases and attempts of its name too.
+    """The usage of one kind in one account (None: in all) in [start, end), by time and id, releases included.
 
-    `tally`: for busy kinds, one event per five-minute bucket and doer, the earliest with the sums of all of them; bounds
-    on bucket limits.
+    `tally`: for busy kinds, one event per five-minute bucket and doer, the earliest with the sums of all of them.
     """
-    filters = [{"term": {"account_id": account_id}}, {"term": {"kind": kind}}, _time(start, end)]
-    query = {"bool": {"filter": filters}}
+    query = {"bool": {"filter": [*_of(account_id), {"term": {"kind": kind}}, _time(start, end)]}}
     if tally:
         found = _tallied(client, query, page or TALLY_PAGE)
     else:
@@ -75,10 +97,22 @@ def events(
     return sorted(found, key=lambda event: (event.event_time, event.event_id, event.group or ""))
 
 
-def coverage(client: OpenSearch, account_id: str) -> datetime | None:
-    """The event_time of the account's first event of any kind; None when it has none."""
-    query = {"bool": {"filter": [{"term": {"account_id": account_id}}]}}
-    return _extreme(client, query, "min", "event_time")
+def totals(
+    client: OpenSearch, kind: str, start: datetime, end: datetime, page: int = PAGE
+) -> Iterator[tuple[str, datetime, int]]:
+    """Account, start of bucket and quantity of every five-minute bucket with use; no releases, no dry runs."""
+    left_out = [{"term": {"direction": "release"}}, {"term": {"dry_run": True}}]
+    query = {"bool": {"filter": [{"term": {"kind": kind}}, _time(start, end)], "must_not": left_out}}
+    within = {"quantity": {"sum": {"field": "quantity"}}}
+    for each in _composite(client, query, [_terms("account_id"), _BUCKET], within, page):
+        quantity = round(each["quantity"]["value"])
+        if quantity:
+            yield each["key"]["account_id"], moment(each["key"]["bucket"]), quantity
+
+
+def coverage(client: OpenSearch, account_id: str | None) -> datetime | None:
+    """The event_time of the first event of any kind, of an account or (None) of all; None when there is none."""
+    return _extreme(client, {"bool": {"filter": _of(account_id)}}, "min", "event_time")
 
 
 def newest_ingest(client: OpenSearch) -> datetime | None:
@@ -106,11 +140,13 @@ def ask(client: OpenSearch, query: Query, limit: int = 2_000, page: int = PAGE) 
     return matching(query, found)
 
 
+def _of(account_id: str | None) -> list[Answer]:
+    return [] if account_id is None else [{"term": {"account_id": account_id}}]
+
+
 def _time(start: datetime, end: datetime) -> Answer:
-    span = {"gte": milliseconds(start), "lte": milliseconds(end), "format": "epoch_millis"}
-    if milliseconds(end) * 1_000 == round((end - moment(0)).total_seconds() * 1_000_000):
-        span["lt"] = span.pop("lte")
-    return {"range": {"event_time": span}}
+    last = milliseconds(end + _MILLISECOND - datetime.resolution)
+    return {"range": {"event_time": {"gte": milliseconds(start), "lt": last, "format": "epoch_millis"}}}
 
 
 def _terms(field: str) -> Answer:
@@ -154,14 +190,13 @@ def _composite(
 
 
 def _tallied(client: OpenSearch, query: Answer, page: int) -> list[UsageEvent]:
-    bucket = {"bucket": {"date_histogram": {"field": "event_time", "fixed_interval": f"{BUCKET_SECONDS}s"}}}
     within: Answer = {
         "quantity": {"sum": {"field": "quantity"}},
         "usd": {"sum": {"field": "usd"}},
         "priced": {"value_count": {"field": "usd"}},
         "first": {"top_hits": {"size": 1, "sort": [{"event_time": "asc"}, {"event_id": "asc"}]}},
     }
-    buckets = _composite(client, query, [bucket, *map(_terms, _DOER)], within, page)
+    buckets = _composite(client, query, [_BUCKET, *map(_terms, _DOER)], within, page)
     return [_merged(each) for each in buckets]
 
 

@@ -49,9 +49,7 @@ def save(table: Table, read: Row, memory: Memory) -> Row | None:
     if read.version:
         arguments = {"ConditionExpression": "version = :read", "ExpressionAttributeValues": {":read": read.version}}
     try:
-        table.put_item(
-            Item={**_KEY, "state": msgspec.json.encode(memory).decode(), "version": version}, **arguments
-        )
+        table.put_item(Item={**_KEY, "state": msgspec.json.encode(memory).decode(), "version": version}, **arguments)
     except ClientError as error:
         if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
             return None

@@ -1,0 +1,36 @@
+"""At each deployment: index templates and mappings are put in place before new code writes (CloudFormation resource)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from usage_anomaly import settings
+from usage_anomaly.search import resource, setup
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What this function reads from the environment."""
+
+    search_endpoint: str
+    search_auth: str
+    aws_region: str
+
+
+LOGGER = Logger()
+
+
+def seconds_left(context: LambdaContext) -> float:
+    """Until Lambda stops this call."""
+    return context.get_remaining_time_in_millis() / 1_000
+
+
+@LOGGER.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """One request of CloudFormation; nothing outside may fail, or it would go unanswered."""
+    told = resource.handle(event, lambda: setup.run(settings.read(Settings, os.environ), lambda: seconds_left(context)))
+    LOGGER.info("configured search", status=told.status, reason=told.reason)

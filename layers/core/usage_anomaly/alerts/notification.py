@@ -1,0 +1,134 @@
+"""How is an alert put into one message for every kind of subscriber?
+
+One publish to the topic: mail and everything else gets the readable text, a chat channel the custom notification that
+Amazon Q Developer renders, a queue the anomaly and its mail as JSON. In chat every value from a record or a tag is made inert for
+markdown: no mention, no link, no formatting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec.structs import replace
+
+from usage_anomaly.alerts import words
+from usage_anomaly.alerts.mail import Mail
+from usage_anomaly.alerts.plain import ascii_line, inert
+from usage_anomaly.anomalies import Anomaly
+from usage_anomaly.enrichment.accounts import Account, account_type, environment, ownership
+
+MOST_BYTES = 256 * 1_024  # of an SNS message, all its parts together
+SUBJECT_CHARACTERS = 99
+UNKNOWN = "unknown"
+IDS_SHOWN = 10
+_TITLE, _LINE, _VALUE = 200, 300, 100
+# Slack reads <...> and &; both render the entities. The rest has no escape that works in Slack and in Teams: look-alikes.
+_MARKDOWN = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "\u2217", "_": "\u02cd", "~": "\u223c", "`": "\u02cb", "|": "\u2223"}
+    | {"[": "(", "]": ")", "#": "\u266f", "@": "(at)", "\\": "\u2216"}
+)
+
+
+def markdown(text: str, limit: int = _VALUE) -> str:
+    """One line that is shown as it is in a chat channel."""
+    return inert(text, limit).translate(_MARKDOWN)
+
+
+def attributes(anomaly: Anomaly, account: Account | None) -> dict[str, str]:
+    """What subscribers filter by. All values are texts; `severity` is a number's."""
+    named = {
+        "account_id": anomaly.account_id,
+        "account_type": account_type(account),
+        "environment": environment(account),
+        "owner": ownership(account).owner,
+        "kind": anomaly.kind,
+        "state": anomaly.state,
+    }
+    texts = {name: inert(value, _VALUE) if value else UNKNOWN for name, value in named.items()}
+    return {"severity": f"{anomaly.severity:.1f}", **texts}
+
+
+def message(anomaly: Anomaly, mail: Mail) -> str:
+    """The body of a publish with MessageStructure json. Mail takes `default`."""
+    chat = msgspec.json.encode(custom_notification(anomaly, mail)).decode()
+    parts = {"default": mail.text, "https": chat, "http": chat, "sqs": _for_queue(anomaly, mail)}
+    body = msgspec.json.encode(parts)
+    if len(body) > MOST_BYTES:
+        parts["sqs"] = _for_queue(replace(anomaly, resource_ids=(), evidence=(), guidance=()), mail)
+        body = msgspec.json.encode(parts)
+    return body.decode()
+
+
+def custom_notification(anomaly: Anomaly, mail: Mail) -> dict[str, object]:
+    """The event that Amazon Q Developer in chat applications renders; all messages of an anomaly stand in one thread."""
+    steps = [step for step in anomaly.guidance if step.kind == "contain"][:3]
+    context = {
+        "severity": f"{anomaly.severity:.1f}",
+        "account": markdown(anomaly.account_id),
+        "kind": markdown(anomaly.kind),
+        "usd_per_hour": words.usd_per_hour(anomaly.cost.usd_per_hour),
+    }
+    content: dict[str, object] = {
+        "textType": "client-markdown",
+        "title": markdown(mail.subject, _TITLE),
+        "description": "\n".join(_lines(anomaly)),
+    }
+    if steps:
+        content["nextSteps"] = [markdown(step.text, _LINE) for step in steps]
+    return {
+        "version": "1.0",
+        "source": "custom",
+        "id": f"{anomaly.id}-{anomaly.sequence}",
+        "content": content,
+        "metadata": {
+            "threadId": anomaly.id,
+            "summary": markdown(mail.subject, _TITLE),
+            "eventType": anomaly.state,
+            "relatedResources": [markdown(each) for each in anomaly.resource_ids[:IDS_SHOWN]],
+            "additionalContext": context,
+        },
+    }
+
+
+def bare_mail(anomaly: Anomaly, gaps: tuple[str, ...]) -> Mail:
+    """What is said when the assessment itself failed: the facts of the extent, without any wording that could fail too."""
+    when = words.span(anomaly.first_use, anomaly.last_use)
+    what = f"{anomaly.total:,} {inert(anomaly.unit, 60)}"
+    rows = (
+        ("WHAT", f"{what}, {when} UTC; state {anomaly.state}"),
+        ("WHERE", f"account {inert(anomaly.account_id, 14)}: {_listed(anomaly.regions)}"),
+        *(("WHY", inert(finding.reason, _LINE)) for finding in anomaly.findings[:5]),
+        ("GAPS", "; ".join(inert(gap, _LINE) for gap in gaps) or "not assessed"),
+        ("RECORD", inert(anomaly.id, 130)),
+    )
+    text = "\n".join(f"{name:<8}{value}" for name, value in rows)
+    return Mail(
+        subject=ascii_line(f"[not assessed] {anomaly.account_id}: {what}", SUBJECT_CHARACTERS),
+        text=text + "\n",
+    )
+
+
+def _for_queue(anomaly: Anomaly, mail: Mail) -> str:
+    return msgspec.json.encode({"anomaly": anomaly, "mail": mail}).decode()
+
+
+def _lines(anomaly: Anomaly) -> list[str]:
+    """The mail's first questions, in a channel's space."""
+    cost = anomaly.cost
+    so_far = "" if cost.usd_so_far is None else f"; {words.about(cost.usd_so_far)} USD so far"
+    who = [statement.text for statement in anomaly.evidence if statement.topic == "who"][:1]
+    ids = f"{anomaly.resource_count:,} resource ids" if anomaly.resource_count else "no resource ids"
+    rows = [
+        ("What", f"{anomaly.total:,} {anomaly.unit}, {words.span(anomaly.first_use, anomaly.last_use)} UTC"),
+        ("Where", f"{anomaly.account_name} {anomaly.account_id}: {_listed(anomaly.regions)}"),
+        ("Cost", f"{words.usd_per_hour(cost.usd_per_hour)}{so_far}"),
+        ("Who", who[0] if who else "not established"),
+        *(("Missing", note) for note in anomaly.notes[:5]),
+        ("Record", f"{anomaly.id}, {ids}"),
+    ]
+    return [f"*{name}* {markdown(text, _LINE)}" for name, text in rows]
+
+
+def _listed(regions: Mapping[str, int]) -> str:
+    return words.listed({inert(name, 30): count for name, count in regions.items()}, 6) or "region not in the records"

@@ -1,0 +1,182 @@
+"""What becomes of the records of one log subscription payload?
+
+Their usage is written to OpenSearch, our own functions' calls left out; what is no usable record, or is refused by the
+index, goes to the failure bucket with its reason. Only a cluster that takes nothing makes this raise: then Lambda tries
+again, and at last keeps the payload for `redriving`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Literal, Protocol
+
+import msgspec
+from opensearchpy import OpenSearch
+
+from usage_anomaly.catalog import Catalog
+from usage_anomaly.enrichment.prices import PriceTable
+from usage_anomaly.envelopes import Payload, event_id, event_time, read_payload
+from usage_anomaly.search.events import Rejected, write
+from usage_anomaly.usage import UsageEvent, function_of, read_usage
+
+FINAL, RETRYABLE = "rejected/final/", "rejected/retryable/"
+NO_TIME = "no eventTime"
+Lane = Literal["live", "redrive"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What ingest and redrive read from the environment. `own_prefix` begins the names of our functions and roles."""
+
+    search_endpoint: str
+    search_auth: str
+    aws_region: str
+    failure_bucket: str
+    own_prefix: Annotated[str, msgspec.Meta(pattern=r"^.+-$")]  # an empty one would drop every record of the account
+    own_account_id: str
+    retention_days: int
+
+
+class Bucket(Protocol):
+    """The part of boto3's S3 client that is used here."""
+
+    def put_object(self, **arguments: Any) -> Any: ...
+    def get_object(self, **arguments: Any) -> Any: ...
+    def delete_object(self, **arguments: Any) -> Any: ...
+    def get_paginator(self, operation_name: Any) -> Any: ...
+
+
+class FailureStore(msgspec.Struct, frozen=True):
+    """The failure bucket."""
+
+    s3: Bucket
+    bucket: str
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Keep an object; the same name twice is the same object."""
+        self.s3.put_object(Bucket=self.bucket, Key=name, Body=content, ContentType="application/json")
+
+    def get(self, name: str) -> bytes:
+        content: bytes = self.s3.get_object(Bucket=self.bucket, Key=name)["Body"].read()
+        return content
+
+    def delete(self, name: str) -> None:
+        self.s3.delete_object(Bucket=self.bucket, Key=name)
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason, and how many records or events it stands for; `event` where it is about a usage event."""
+
+    reason: str
+    count: int = 1
+    event: UsageEvent | None = None
+
+
+class RejectedPart(msgspec.Struct, frozen=True, kw_only=True):
+    """The object in the failure bucket. `payload` is the whole of what came, where a part of it is no record."""
+
+    rejected_at: datetime
+    refusals: tuple[Refusal, ...]
+    payload: str | None = None
+
+
+class Ingested(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one payload: records read, usage events of our own left out, documents new and there already."""
+
+    records: int = 0
+    own: int = 0
+    created: int = 0
+    existing: int = 0
+    rejected: int = 0
+
+
+class Intake(msgspec.Struct, frozen=True, kw_only=True):
+    """What every payload needs: built once when a function starts."""
+
+    catalog: Catalog
+    prices: PriceTable
+    client: OpenSearch
+    failure_store: FailureStore
+    settings: Settings
+
+
+def ingest(
+    payload: bytes, intake: Intake, now: datetime, time_left: Callable[[], float], origin: Lane = "live"
+) -> Ingested:
+    """Read one payload (JSON as Lambda gets it) and keep its usage. The same payload again changes nothing.
+
+    `now` is when it is taken in (UTC), `time_left` the seconds that are left. Raises SearchUnavailable when OpenSearch
+    takes no more in that time, SearchRefused when it takes nothing of us at all; then the payload has to come again.
+    """
+    read = read_payload(payload, "log subscription")
+    found, untimed = _usage(read, intake, origin)
+    events = [event for event in found if not is_own(event, intake.settings)]
+    written = write(intake.client, events, now, time_left, intake.settings.retention_days)
+    refused = [Refusal(reason=each.reason, count=each.count) for each in read.rejected]
+    if untimed:
+        refused.append(Refusal(reason=NO_TIME, count=untimed))
+    keep_rejected(intake.failure_store, _name(payload), written.rejected, now, refused, payload)
+    return Ingested(
+        records=len(read.records),
+        own=len(found) - len(events),
+        created=written.created,
+        existing=written.existing,
+        rejected=len(written.rejected) + sum(each.count for each in refused),
+    )
+
+
+def keep_rejected(
+    store: FailureStore,
+    name: str,
+    rejected: Sequence[Rejected],
+    now: datetime,
+    refused: Sequence[Refusal] = (),
+    payload: bytes | None = None,
+) -> bool:
+    """Keep what was rejected, for good and for later apart; whether anything is kept for later."""
+    later = [Refusal(reason=each.reason, event=each.event) for each in rejected if each.retryable]
+    never = [Refusal(reason=each.reason, event=each.event) for each in rejected if not each.retryable]
+    whole = payload.decode(errors="replace") if payload and refused else None
+    if later:
+        store.keep(f"{RETRYABLE}{name}", _part(now, later))
+    if refused or never:
+        # A name of its own: what is retried and then refused for good must not replace what the payload left here.
+        final = name if payload else f"retried-{name}"
+        store.keep(f"{FINAL}{final}", _part(now, [*refused, *never], whole))
+    return bool(later)
+
+
+def is_own(event: UsageEvent, settings: Settings) -> bool:
+    """Whether one of our functions was called, or called: counted, ingest would feed itself."""
+    called = function_of(event.function_name or "")
+    if event.account_id == settings.own_account_id and called.startswith(settings.own_prefix):
+        return True
+    arn = (event.actor_arn or "").split(":", 5)
+    if len(arn) < 6 or arn[4] != settings.own_account_id or not arn[5].startswith("role/"):
+        return False
+    return arn[5].rpartition("/")[2].startswith(settings.own_prefix)
+
+
+def _usage(read: Payload, intake: Intake, origin: Lane) -> tuple[list[UsageEvent], int]:
+    """The usage of all records, and how many records that count name no time."""
+    events, untimed = list[UsageEvent](), 0
+    for record, key in zip(read.records, read.keys, strict=True):
+        if (record.event_source, record.event_name) not in intake.catalog.wanted:
+            continue
+        moment = event_time(record)
+        if moment is None:
+            untimed += 1
+            continue
+        found = read_usage(record, moment, event_id(record, key), intake.catalog, intake.prices)
+        events += [msgspec.structs.replace(event, origin=origin) for event in found]
+    return events, untimed
+
+
+def _part(now: datetime, refusals: Sequence[Refusal], payload: str | None = None) -> bytes:
+    return msgspec.json.encode(RejectedPart(rejected_at=now, refusals=tuple(refusals), payload=payload))
+
+
+def _name(payload: bytes) -> str:
+    """The same payload has the same name, however often it comes."""
+    return hashlib.blake2b(payload, digest_size=16).hexdigest() + ".json"

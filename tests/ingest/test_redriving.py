@@ -1,0 +1,178 @@
+"""Does what failed come in once the cluster is back, without loss, without doubling?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import boto3
+import msgspec
+import pytest
+from opensearchpy import OpenSearch
+from tests.ingest.conftest import SETTINGS
+from tests.ingest.packing import FUNCTION, NOW, Record, expected, failed, failed_name, payloads, subscription, thousand
+from tests.search.making import NOBODY, plenty
+from tests.search.serving import LOOPBACK, documents
+
+from usage_anomaly import redriving
+from usage_anomaly.ingesting import FailureStore, Intake, ingest
+from usage_anomaly.redriving import Redriven, Settings, redrive
+from usage_anomaly.search.client import SearchUnavailable, connect
+
+pytestmark = LOOPBACK
+REDRIVE = Settings(**msgspec.structs.asdict(SETTINGS), ingest_function_name=FUNCTION)
+
+
+@pytest.fixture
+def queue(aws: None) -> Any:
+    """The failure queue's client; the queue itself is made where a test has one."""
+    return boto3.client("sqs")
+
+
+@pytest.fixture
+def away(intake: Intake) -> Iterator[Intake]:
+    """The same intake while the server is down."""
+    with connect(NOBODY, "none", "") as nobody:
+        yield msgspec.structs.replace(intake, client=nobody)
+
+
+def names(store: FailureStore) -> list[str]:
+    answer = boto3.client("s3").list_objects_v2(Bucket=store.bucket)
+    return [each["Key"] for each in answer.get("Contents", ())]
+
+
+def run(intake: Intake, queue: Any, settings: Settings = REDRIVE, now: datetime = NOW, most: int = 1_000) -> Redriven:
+    return redrive(intake, settings, queue, now, plenty, most)
+
+
+def deliver(payload: Record, intake: Intake, away: Intake, store: FailureStore, number: int, down: bool) -> None:
+    """As Lambda does: what fails is kept under its own naming."""
+    content = json.dumps(payload).encode()
+    if not down:
+        ingest(content, intake, NOW, plenty)
+        return
+    with pytest.raises(SearchUnavailable):
+        ingest(content, away, NOW, lambda: 1.0)
+    store.keep(failed_name(number), failed(payload))
+
+
+def test_an_outage_during_an_incident_costs_no_document(
+    intake: Intake, away: Intake, store: FailureStore, client: OpenSearch, queue: Any
+) -> None:
+    """Down for the second and third of five payloads; afterwards the documents are those of a run without outage."""
+    found = thousand()
+    for number, payload in enumerate(payloads(found)):
+        deliver(payload, intake, away, store, number, down=number in (1, 2))
+    wanted = expected(found, intake.catalog, intake.prices)
+    assert documents(client).keys() < wanted.keys()
+    assert run(intake, queue) == Redriven(taken=2)
+    assert documents(client).keys() == wanted.keys()
+    assert names(store) == []
+    client.indices.refresh(index="usage-events-*")
+    redriven = client.count(index="usage-events-*", body={"query": {"term": {"origin": "redrive"}}})["count"]
+    assert 0 < redriven < len(wanted)
+    assert run(intake, queue) == Redriven()
+
+
+def test_what_was_half_taken_is_not_doubled(
+    intake: Intake, store: FailureStore, client: OpenSearch, queue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash between writing and deleting leaves the payload; taking it again changes nothing."""
+    found = thousand()[:200]
+    store.keep(failed_name(1), failed(subscription(found)))
+
+    class Crash(Exception):
+        pass
+
+    def crash(*_: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FailureStore, "delete", crash)
+        with pytest.raises(Crash):
+            run(intake, queue)
+    before = documents(client)
+    assert len(before) == len(expected(found, intake.catalog, intake.prices))
+    assert names(store) == [failed_name(1)]
+    assert run(intake, queue) == Redriven(taken=1)
+    assert documents(client) == before
+    assert names(store) == []
+
+
+def test_nothing_is_touched_while_the_cluster_is_not_healthy(away: Intake, store: FailureStore, queue: Any) -> None:
+    """A cluster that just came back red would take half and refuse half."""
+    store.keep(failed_name(1), failed(payloads(thousand())[0]))
+    assert run(away, queue) == Redriven(stopped="cluster not healthy")
+    assert names(store) == [failed_name(1)]
+
+
+def test_a_cluster_that_goes_away_again_ends_the_run(
+    away: Intake, store: FailureStore, queue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest would fail as well; the next run has it all."""
+    monkeypatch.setattr(redriving, "healthy", lambda _: True)
+    for number, payload in enumerate(payloads(thousand())):
+        store.keep(failed_name(number), failed(payload))
+    left = iter([60.0, *[1.0] * 20])
+    assert redrive(away, REDRIVE, queue, NOW, lambda: next(left)).stopped == "search unavailable"
+    assert len(names(store)) == 5
+
+
+def test_a_run_ends_in_time_and_at_its_limit(intake: Intake, store: FailureStore, queue: Any) -> None:
+    """A week of failures must not run into the function's timeout; the schedule comes again."""
+    for number, payload in enumerate(payloads(thousand())):
+        store.keep(failed_name(number), failed(payload))
+    assert run(intake, queue, most=2) == Redriven(taken=2, stopped="limit")
+    assert redrive(intake, REDRIVE, queue, NOW, lambda: 5.0) == Redriven(stopped="time")
+    assert names(store) == [failed_name(number) for number in (2, 3, 4)], "the oldest go first"
+
+
+def test_what_is_not_ours_is_left(intake: Intake, store: FailureStore, queue: Any) -> None:
+    """Other functions keep their failures in the same bucket, and people put things there."""
+    others = ["aws/lambda/async/usage-anomaly-Other/2026/11/25/x", "notes.txt", "rejected/final/y.json"]
+    for name in others:
+        store.keep(name, failed({"detail": {}}))
+    store.keep(failed_name(1), b"no JSON")
+    assert run(intake, queue) == Redriven(left=1)
+    assert sorted(names(store)) == sorted([*others, failed_name(1)])
+
+
+def test_a_record_that_was_ahead_comes_in_when_its_time_has_come(
+    intake: Intake, store: FailureStore, client: OpenSearch, queue: Any
+) -> None:
+    """It is tried until then, and kept."""
+    record = next(each for each in thousand() if each["eventName"] == "RunInstances" and "errorCode" not in each)
+    record = {**record, "eventTime": f"{NOW + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"}
+    count = ingest(json.dumps(subscription([record])).encode(), intake, NOW, plenty).rejected
+    assert run(intake, queue) == Redriven(taken=1, rejected=count)
+    assert len(names(store)) == 1
+    later = NOW + timedelta(hours=1, minutes=30)
+    assert run(intake, queue, now=later) == Redriven(taken=1)
+    assert len(documents(client)) == count
+    assert names(store) == []
+
+
+def test_what_is_refused_for_good_on_retry_replaces_nothing(intake: Intake, store: FailureStore, queue: Any) -> None:
+    """Late by more than retention: it ends among the rejected, beside what its payload left there."""
+    record = next(each for each in thousand() if each["eventName"] == "RunInstances" and "errorCode" not in each)
+    ahead = {**record, "eventTime": f"{NOW + timedelta(hours=2):%Y-%m-%dT%H:%M:%SZ}"}
+    ingest(json.dumps(subscription([ahead, "{broken"])).encode(), intake, NOW, plenty)
+    run(intake, queue, now=NOW + timedelta(days=60))
+    assert [name.rpartition("/")[0] for name in names(store)] == ["rejected/final", "rejected/final"]
+
+
+def test_a_queue_is_redriven_where_there_is_one(
+    intake: Intake, store: FailureStore, client: OpenSearch, queue: Any
+) -> None:
+    """On one machine the emulator keeps failures in a queue; nothing else differs."""
+    url = queue.create_queue(QueueName="failures")["QueueUrl"]
+    found = thousand()
+    for payload in payloads(found, size=50):
+        queue.send_message(QueueUrl=url, MessageBody=failed(payload).decode())
+    settings = msgspec.structs.replace(REDRIVE, failure_queue_url=url)
+    assert run(intake, queue, settings) == Redriven(taken=20)
+    assert documents(client).keys() == expected(found, intake.catalog, intake.prices).keys()
+    attributes = queue.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert [attributes[f"ApproximateNumberOfMessages{each}"] for each in ("", "NotVisible")] == ["0", "0"]
