@@ -78,8 +78,9 @@ types: setup ## mypy --strict
 replay: setup ## replay a folder: make replay TRAIL=path/to/AWSLogs
 	$(BIN)/usage-anomaly replay $(TRAIL)
 
-bench: .venv-bench/bin/.installed ## measure reading against other readers
+bench: .venv-bench/bin/.installed .venv-local/bin/.installed build ## measure reading against other readers, the layers, the beginnings
 	.venv-bench/bin/python benchmarks/parse.py
+	$(BIN)/python benchmarks/layers.py
 
 fuzz: setup ## 100,000 mutated objects and records (FUZZ_OBJECTS=...)
 	FUZZ_OBJECTS=$(FUZZ_OBJECTS) $(BIN)/pytest tests/fuzz

@@ -112,3 +112,46 @@ def test_findings_say_actual_limit_and_share_of_sure_records() -> None:
     assert finding.reason == "20 units in 10 minutes, limit 5 for accounts"
     assert finding.score == 0.75
     assert finding.confidence == 1.0
+
+
+def test_a_nightly_batch_excuses_no_slow_leak() -> None:
+    """A leak of 96 a day must not be compared with nights of 200."""
+    nights = [(DAY * night + 120.0, 200) for night in range(12)]
+    leak = [(DAY * 8 + 600 + 30.0 * n, 2) for n in range(3 * 48)]
+    found = [each for each in extents([*nights, *leak]) if each.telling and each.start - FIRST > 8 * BUCKETS_PER_DAY]
+    assert found
+    assert found[0].findings[0].window_minutes == 1440
+
+
+def test_the_release_of_a_told_machine_hides_no_new_one() -> None:
+    """A relaunch after containment: 109 USD/h told, released three hours later, and 100 USD/h started at once."""
+    series = of(
+        [
+            event(1, 0, ids=["i-1"], usd=109.0),
+            event(2, 190, direction="release", ids=["i-1"]),
+            event(3, 200, ids=["i-2"], usd=100.0),
+        ]
+    )
+    found = Extents(series, Rules(limit=10, burn_limit=50, coverage=FIRST))
+    found.refresh(0)
+    assert [each.start - FIRST for each in found.all() if each.telling] == [0, 40]
+
+
+def test_the_replacement_of_an_older_node_is_netted() -> None:
+    """Karpenter ends nodes that were launched hours ago and were never unusual."""
+    series = of(
+        [
+            *(event(number, number, ids=[f"old-{number}"], usd=4.0) for number in range(4)),
+            *(event(10 + n, 300 + n, ids=[f"new-{n}"], usd=4.0) for n in range(4)),
+            *(event(20 + n, 300 + n, direction="release", ids=[f"old-{n}"]) for n in range(4)),
+        ]
+    )
+    found = Extents(series, Rules(limit=10, burn_limit=16, coverage=FIRST))
+    found.refresh(0)
+    assert found.all() == []
+
+
+def test_a_resource_named_twice_in_a_release_is_released_once() -> None:
+    """One odd record must not hide 30 USD/h."""
+    series = of([event(1, 0, ids=["a"], usd=30.0), event(2, 5, direction="release", ids=["a", "a"])])
+    assert series.net_micro(FIRST, FIRST + 12) == 0

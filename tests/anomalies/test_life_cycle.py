@@ -166,3 +166,40 @@ def test_equal_starts_match_before_larger_overlaps() -> None:
     """A day's leak around a burst must not take the burst's name."""
     owners, places = match([opened()], [(FIRST - 100, FIRST + 50), (FIRST, FIRST + 2)])
     assert (owners, places) == ([None, 0], [1])
+
+
+def test_growth_above_the_limit_is_told_though_the_total_hides_it() -> None:
+    """After thirteen steady days a fivefold rate doubles no total, but it is fivefold."""
+    told = replace(opened(1000), told_peak=1600)
+    assert reasons(step(told, view(1100, last_seen=10, peak=8000), at(60))) == ["opened", "grown"]
+
+
+def test_unpriced_launches_at_the_opening_do_not_silence_dollars() -> None:
+    """Eleven of unknown type, then 1,199 USD/h: the finding's ratio says it."""
+    told = replace(opened(11), told_peak=1100)
+    assert reasons(step(told, view(21, last_seen=7, micro=1_199_000_000, peak=24_000), at(20))) == ["opened", "grown"]
+
+
+def test_closed_as_released_runs_after_all_when_late_launches_arrive() -> None:
+    """Nothing tells a pager that it is over while the money burns."""
+    closed = step(opened(8), view(8, released=8), at(135))
+    late = step(closed, view(14, released=8), at(150))
+    assert (late.state, late.closed_reason, reasons(late)[-1]) == ("quiet", None, "quiet")
+    reminded = step(late, view(14, released=8), at(150 + 360))
+    assert reasons(reminded) == ["opened", "closed", "quiet", "reminder"]
+
+
+def test_what_has_no_id_does_not_keep_an_anomaly_for_ever() -> None:
+    """All that a record names is released: after a day it is over."""
+    quiet = step(opened(8), view(8, resources=6, released=6), at(135))
+    assert quiet.state == "quiet"
+    closed = step(quiet, view(8, resources=6, released=6), at(1440 + 15))
+    assert (closed.state, closed.closed_reason) == ("closed", "expired")
+
+
+def test_the_later_anomaly_joins_the_earlier_even_if_it_is_longer() -> None:
+    """People know the first id longest."""
+    first = opened()
+    second = replace(first, id="second", seen=(FIRST + 26, FIRST + 200))
+    owners, places = match([first, second], [(FIRST - 1, FIRST + 200)])
+    assert (owners, places) == ([0], [0, 0])

@@ -225,3 +225,99 @@ def test_show_reads_the_output_of_a_replay_too(command: Command, trail: Path, tm
     missing = command("show", "nothing-of-the-kind", "--from", file)
     assert isinstance(missing.exception, UnusableInput)
     assert identity in str(missing.exception)
+
+
+def record(moment: str, number: int, **changes: object) -> str:
+    """One launch of five instances as a line of JSON."""
+    items = [{"instanceId": f"i-{number}-{each}", "instanceType": "m5.large"} for each in range(5)]
+    return json.dumps(
+        {
+            "eventName": "RunInstances",
+            "eventSource": "ec2.amazonaws.com",
+            "eventID": f"00000000-0000-4000-8000-{number:012}",
+            "eventTime": moment,
+            "awsRegion": "eu-central-1",
+            "recipientAccountId": "111122223333",
+            "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::111122223333:user/a", "accountId": "111122223333"},
+            "responseElements": {"instancesSet": {"items": items}},
+            **changes,
+        }
+    )
+
+
+def test_since_moves_no_start_and_makes_no_alarm(command: Command, tmp_path: Path) -> None:
+    """Seventy launches at eight are no reason to alarm at noon, whatever span is asked for."""
+    file = tmp_path / "trail.jsonl"
+    launches = [record(f"2026-11-02T08:{number:02}:00Z", number) for number in range(14)]
+    file.write_text("\n".join([*launches, record("2026-11-02T12:05:00Z", 99, responseElements=None)]))
+    everything = lines(command("replay", file, "--format", "jsonl").stdout)
+    assert [each["start"] for each in everything] == ["2026-11-02T08:00:00Z"]
+    assert lines(command("replay", file, "--format", "jsonl", "--since", "2026-11-02T10:00Z").stdout) == []
+    late = command("replay", file, "--since", "2026-11-03", "--until", "2026-11-02")
+    assert isinstance(late.exception, UnusableInput)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:00Z", "1969-12-31T23:59:59Z"])
+def test_an_absurd_date_is_counted_and_costs_nothing_else(command: Command, tmp_path: Path, moment: str) -> None:
+    """One broken clock must not end the case."""
+    file = tmp_path / "trail.jsonl"
+    launches = [record(f"2026-11-02T08:0{number}:00Z", number) for number in range(3)]
+    file.write_text("\n".join([*launches, record(moment, 50)]))
+    result = command("replay", file)
+    assert result.exit_code == 0
+    assert "1 told" in result.stdout
+    assert "no time: stands in no bucket: 1" in result.stdout
+
+
+def test_a_hostile_account_id_reaches_no_command(command: Command, tmp_path: Path) -> None:
+    """The line after Next is pasted into a shell."""
+    file = tmp_path / "trail.jsonl"
+    evil = {"recipientAccountId": "1\x1b]0;x\x07\n$(touch /tmp/owned)", "userIdentity": None}
+    file.write_text("\n".join(record(f"2026-11-02T08:0{number}:00Z", number, **evil) for number in range(3)))
+    result = command("replay", file)
+    assert "usage-anomaly show ec2-instances-unknown-20261102T0800Z" in result.stdout
+    assert "\x1b" not in result.stdout + result.stderr
+    assert "touch" not in result.stdout
+
+
+def test_an_account_called_organization_is_not_the_organization(command: Command, tmp_path: Path) -> None:
+    """Its use must be judged as an account's."""
+    file = tmp_path / "trail.jsonl"
+    named = {"recipientAccountId": "organization", "userIdentity": None}
+    file.write_text("\n".join(record(f"2026-11-02T08:0{number}:00Z", number, **named) for number in range(9)))
+    found = lines(command("replay", file, "--format", "jsonl").stdout)
+    assert [(each["account_id"], each["total"]) for each in found] == [("unknown", 45)]
+
+
+def test_other_kinds_stay_evidence_when_kinds_are_chosen(command: Command, trail: Path, tmp_path: Path) -> None:
+    """ "No refused call before" must not be said because refused calls were not asked for."""
+    events = tmp_path / "events.jsonl"
+    place = trail / "AWSLogs"
+    (chosen,) = [
+        each
+        for each in lines(command("replay", place, "--format", "jsonl", "--kinds", "ec2.instances").stdout)
+        if each["total"] == 47
+    ]
+    (whole,) = [each for each in lines(command("replay", place, "--format", "jsonl").stdout) if each["total"] == 47]
+    assert chosen["evidence"] == whole["evidence"]
+    command("replay", place, "--kinds", "rds.instances", "--events", events)
+    assert {each["kind"] for each in lines(events.read_text())} <= {"rds.instances", "rds.instances.attempts"}
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_reading(
+    command: Command, trail: Path, tmp_path: Path
+) -> None:
+    """Minutes of reading must not end in a traceback."""
+    result = command("replay", trail / "AWSLogs", "--output", tmp_path / "nowhere" / "out.jsonl")
+    assert isinstance(result.exception, UnusableInput)
+
+
+def test_a_state_folder_that_cannot_be_written_loses_no_result(
+    command: Command, trail: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read-only container still gets its answer."""
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
+    result = command("replay", trail / "AWSLogs")
+    assert result.exit_code == 0
+    assert "told" in result.stdout
+    assert "show will not find this replay" in result.stderr

@@ -81,11 +81,12 @@ def instant(text: str | None) -> datetime | None:
         return None
     try:
         if _is_as_cloudtrail_writes(text):
-            return datetime.fromisoformat(text)
-        if TIME.fullmatch(text) is None:
+            moment = datetime.fromisoformat(text)
+        elif TIME.fullmatch(text) is None:
             return None
-        parsed = datetime.fromisoformat(text.upper())
-        moment = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        else:
+            parsed = datetime.fromisoformat(text.upper())
+            moment = parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):  # the 31st of February; a zone that leaves year 1 or 9999
         return None
     return moment if FIRST_YEAR <= moment.year <= LAST_YEAR else None

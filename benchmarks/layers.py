@@ -1,0 +1,98 @@
+"""How large are the layers that `make build` made, and how long does each function take to begin?
+
+Sizes are bytes of the files that Lambda unpacks. Beginnings are measured in fresh processes of the local environment's
+Python with the built layers first on its path, as in Lambda: import of app.py with its clients, median of runs, without
+starting Python. Lambda's own start and its slower processor come on top.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILT = ROOT / ".aws-sam" / "build"
+LAYERS = [BUILT / name / "python" for name in ("CoreLayer", "DependenciesLayer")]
+MOST_BYTES, MOST_MILLISECONDS = 30_000_000, 300
+RUNS = 7
+BEGIN = """
+import sys, time
+start = time.perf_counter()
+import app
+print((time.perf_counter() - start) * 1000)
+"""
+
+
+def sizes(layer: Path) -> tuple[int, int, Counter[str]]:
+    """Bytes in all, bytes of bytecode, and bytes by package."""
+    packages: Counter[str] = Counter()
+    compiled = 0
+    for file in (each for each in layer.rglob("*") if each.is_file()):
+        size = file.stat().st_size
+        packages[file.relative_to(layer).parts[0]] += size
+        compiled += size if file.suffix == ".pyc" else 0
+    return packages.total(), compiled, packages
+
+
+def environment() -> dict[str, str]:
+    """What a function finds in Lambda, with names of things that do not exist; nothing is called at import."""
+    names = "STATE_TABLE FAILURE_BUCKET STATE_MACHINE_ARN ALERT_TOPIC_ARN SYSTEM_TOPIC_ARN OWN_PREFIX OWN_ACCOUNT_ID"
+    names += " INGEST_FUNCTION_NAME QBUSINESS_APPLICATION_ID QBUSINESS_INDEX_ID QBUSINESS_DATA_SOURCE_ID"
+    return {
+        **dict.fromkeys(names.split(), "none"),
+        "FUNCTION_NAMES": "ingest=none,detect=none",
+        "SEARCH_ENDPOINT": "http://127.0.0.1:9",
+        "SEARCH_AUTH": "none",
+        "RETENTION_DAYS": "36",
+        "POWERTOOLS_SERVICE_NAME": "benchmark",
+        "POWERTOOLS_METRICS_NAMESPACE": "MultiAccountAnomalyDetection",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "PATH": os.defpath,
+        "PYTHONPATH": os.pathsep.join(map(str, LAYERS)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def beginning(python: Path, function: Path) -> float:
+    """Median milliseconds of importing a function's app.py."""
+    taken = []
+    for _ in range(RUNS):
+        command = [str(python), "-c", BEGIN]
+        run = subprocess.run(command, cwd=function, env=environment(), capture_output=True, text=True, check=True)
+        taken.append(float(run.stdout))
+    return statistics.median(taken)
+
+
+def main() -> None:
+    """Print both tables; exit 1 where a target is missed."""
+    missed = False
+    print(f"{'layer':<20}{'MB':>8}{'bytecode':>10}  largest")
+    total = 0
+    for layer in LAYERS:
+        size, compiled, packages = sizes(layer)
+        total += size
+        largest = ", ".join(f"{name} {bytes_ / 1e6:.1f}" for name, bytes_ in packages.most_common(4))
+        print(f"{layer.parent.name:<20}{size / 1e6:>8.1f}{compiled / 1e6:>10.1f}  {largest}")
+    print(f"{'both':<20}{total / 1e6:>8.1f}{'':>10}  at most {MOST_BYTES / 1e6:.0f}")
+    missed |= total > MOST_BYTES
+    python = ROOT / ".venv-local" / "bin" / "python"
+    version = subprocess.run([str(python), "-V"], capture_output=True, text=True, check=True).stdout.strip()
+    if not version.startswith("Python 3.13") or sys.platform != "linux":
+        print(f"beginnings not measured: the layers are for Python 3.13 on Linux, .venv-local is {version}")
+        sys.exit(missed)
+    print(f"\n{'function':<20}{'ms':>8}  {version}, {time.strftime('%Y-%m-%d')}, at most {MOST_MILLISECONDS}")
+    for function in sorted(path.parent for path in (ROOT / "functions").glob("*/app.py")):
+        taken = beginning(python, function)
+        missed |= taken > MOST_MILLISECONDS
+        print(f"{function.name:<20}{taken:>8.0f}")
+    sys.exit(missed)
+
+
+if __name__ == "__main__":
+    main()
