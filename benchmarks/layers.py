@@ -41,11 +41,12 @@ def sizes(layer: Path) -> tuple[int, int, Counter[str]]:
 
 def environment() -> dict[str, str]:
     """What a function finds in Lambda, with names of things that do not exist; nothing is called at import."""
-    names = "STATE_TABLE FAILURE_BUCKET STATE_MACHINE_ARN ALERT_TOPIC_ARN SYSTEM_TOPIC_ARN OWN_PREFIX OWN_ACCOUNT_ID"
+    names = "STATE_TABLE FAILURE_BUCKET STATE_MACHINE_ARN ALERT_TOPIC_ARN SYSTEM_TOPIC_ARN OWN_ACCOUNT_ID"
     names += " INGEST_FUNCTION_NAME QBUSINESS_APPLICATION_ID QBUSINESS_INDEX_ID QBUSINESS_DATA_SOURCE_ID"
     return {
         **dict.fromkeys(names.split(), "none"),
         "FUNCTION_NAMES": "ingest=none,detect=none",
+        "OWN_PREFIX": "none-",
         "SEARCH_ENDPOINT": "http://127.0.0.1:9",
         "SEARCH_AUTH": "none",
         "RETENTION_DAYS": "36",

@@ -32,12 +32,37 @@ def emulator() -> Path:
     return found[0]
 
 
+def once(function: str, event: bytes) -> object:
+    """One answer of one function, in the environment that its deployed twin on the local machine has."""
+    with served(function, deployed_environment(function)) as address:
+        return invoke(address, event)
+
+
+def deployed_environment(function: str) -> dict[str, str]:
+    """The variables that the template set for the deployed function, with the emulator's address."""
+    from local import deploy, machine
+
+    record = machine.needed()
+    logical = "".join(word.capitalize() for word in function.split("_")) + "Function"
+    resources = deploy.client(record, "cloudformation").describe_stack_resources(StackName=deploy.STACK)[
+        "StackResources"
+    ]
+    names = [each["PhysicalResourceId"] for each in resources if each["LogicalResourceId"] == logical]
+    if not names:
+        raise NotUp(f"{logical} is not deployed: make local-deploy")
+    configuration = deploy.client(record, "lambda").get_function_configuration(FunctionName=names[0])
+    variables: dict[str, str] = configuration["Environment"]["Variables"]
+    return {**variables, **machine.client_environment(record), "AWS_LAMBDA_FUNCTION_NAME": names[0]}
+
+
 @contextmanager
 def served(function: str, environment: Mapping[str, str]) -> Iterator[str]:
     """Serve functions/<function> in the runtime loop; gives the address to post events to."""
     folder = ROOT / "functions" / function
     if not (folder / "app.py").exists():
-        raise NotUp(f"no function {function}: functions/ holds {', '.join(sorted(each.name for each in folder.parent.iterdir()))}")
+        raise NotUp(
+            f"no function {function}: functions/ holds {', '.join(sorted(each.name for each in folder.parent.iterdir()))}"
+        )
     address, api = f"{HOST}:{_free_port(9000)}", f"{HOST}:{_free_port(9001)}"
     command = [
         str(emulator()), "--log-level", "error", "--runtime-interface-emulator-address", address,

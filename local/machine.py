@@ -25,7 +25,7 @@ PLACE = ROOT / "build" / "local"
 RECORD = PLACE / "machine.json"
 HOST = "127.0.0.1"
 PATIENCE_SECONDS = 30.0
-REGION = "eu-central-1"
+REGION = "us-east-1"  # as samconfig.toml says for local
 
 
 class NotUp(Exception):

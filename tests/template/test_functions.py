@@ -14,7 +14,7 @@ NOTHING_TO_KEEP = {
     "Detect": "a tick holds nothing; the next one, a minute later, takes up where the cursor stands",
     "MonitorHealth": "a tick holds nothing; the health score is missing then, which is an alarm",
     "Redrive": "a tick holds nothing; what it works on stays in the bucket",
-    "ConfigureSearch": "CloudFormation waits 60 seconds for its answer and then fails the deployment",
+    "ConfigureSearch": "CloudFormation waits three minutes for its answer and then fails the deployment",
 }
 ASYNCHRONOUS = {"Ingest", *NOTHING_TO_KEEP}
 
@@ -79,3 +79,9 @@ def test_monitor_health_watches_every_other_function(template: Template) -> None
     names = template.functions()["MonitorHealth"]["Environment"]["Variables"]["FUNCTION_NAMES"]["Fn::Join"][1]
     others = {f"{folder_of(role)}=${{{role}Function}}" for role in ROLES if role != "MonitorHealth"}
     assert {each["Fn::Sub"] for each in names} == others
+
+
+def test_cloudformation_waits_a_little_longer_than_set_up_may_take(template: Template) -> None:
+    """Shorter, and a set-up that would succeed fails the deployment; without a limit a lost answer hangs it for an hour."""
+    waits = int(template.resources["SearchSetup"]["Properties"]["ServiceTimeout"])
+    assert 0 < waits - template.functions()["ConfigureSearch"]["Timeout"] <= 30

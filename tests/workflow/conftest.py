@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,13 +11,17 @@ import boto3
 import pytest
 from moto import mock_aws
 from moto.awslambda_simple.models import LambdaSimpleBackend
+from moto.core.config import DefaultConfig
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from tests.workflow.world import REGION, MemoryPast, World
 
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.search import anomalies
 
-MOTO = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
+MOTO: DefaultConfig = {"stepfunctions": {"execute_state_machine": True}, "lambda": {"use_docker": False}}
+# Parsing a definition takes moto a second, running it a tenth; a parsed one holds nothing of an execution.
+parsed = lru_cache(AmazonStateLanguageParser.parse)
 
 
 @pytest.fixture
@@ -49,6 +54,7 @@ def world(aws: None, monkeypatch: pytest.MonkeyPatch) -> World:
         return True
 
     monkeypatch.setattr(LambdaSimpleBackend, "invoke", invoke)
+    monkeypatch.setattr(AmazonStateLanguageParser, "parse", parsed)
     monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda seconds: None))
     monkeypatch.setattr(anomalies, "keep", keep)
     for name, value in made.environment().items():

@@ -97,12 +97,14 @@ def test_a_replayed_execution_says_the_same_and_tells_nobody_again(world: World,
     """People start executions again from the console; their subscribers must not notice."""
     world.run(given)
     first, record = world.mails(), list(world.kept)
+    assert len(world.emitted()) == 1
     calls = dict(world.calls)
     world.past = MemoryPast([])
     again = world.run(given, name="again")
     assert again["status"] == "SUCCEEDED"
-    assert json.loads(again["output"])["alert"] == {"outcome": "DUPLICATE"}
-    assert world.mails() == []
+    outcomes = json.loads(again["output"])
+    assert (outcomes["alert"], outcomes["event"]) == ({"outcome": "DUPLICATE"}, {"outcome": "DUPLICATE"})
+    assert (world.mails(), world.emitted()) == ([], [])
     assert world.kept == record * 2
     assert [world.calls[step] for step in ("enrich_account", "advise")] == [calls["enrich_account"], calls["advise"]]
     assert "Fetch earlier result" in again["path"]

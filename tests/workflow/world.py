@@ -69,11 +69,9 @@ def incident(catalog: Catalog, released: int = 0, **changes: Any) -> tuple[list[
 def start_input(anomaly: Anomaly, **changes: Any) -> Input:
     """What detection hands over of an anomaly: its extent and what was told of it, nothing that enrichment finds."""
     given: dict[str, Any] = {"reason": "opened", "notify": True, "now": incidents.at("11:12")}
-    bare = msgspec.structs.replace(
-        anomaly,
-        account_name=anomaly.account_id, cost=UNPRICED, severity=0.0, severity_reasons=(), actors=(), automation=None, evidence=(), guidance=(), notes=(),
-        **changes.pop("anomaly", {}),
-    )  # fmt: skip
+    nothing: dict[str, Any] = dict.fromkeys(("severity_reasons", "actors", "evidence", "guidance", "notes"), ())
+    nothing |= {"account_name": anomaly.account_id, "cost": UNPRICED, "severity": 0.0, "automation": None}
+    bare = msgspec.structs.replace(anomaly, **{**nothing, **changes.pop("anomaly", {})})
     return Input(anomaly=bare, **{**given, **changes})
 
 

@@ -12,8 +12,17 @@ KEPT = timedelta(days=100)  # longer than an execution can be started anew from 
 
 
 def keep(table: Table, anomaly_id: str, sequence: int, result: str, total: int, now: datetime) -> str:
-    """Keep a result (JSON) unless one stands there; what is kept is returned. `total` is what its text says was used."""
-    row = {**_key(anomaly_id, sequence), "result": result, "total": total, "expires": int((now + KEPT).timestamp())}
+    """Keep a result (JSON) unless one stands there; what is kept is returned. `total` is what its text says was used.
+
+    `emitted` is set by the state machine once its event is out.
+    """
+    row = {
+        **_key(anomaly_id, sequence),
+        "result": result,
+        "total": total,
+        "emitted": False,
+        "expires": int((now + KEPT).timestamp()),
+    }
     try:
         table.put_item(Item=row, ConditionExpression="attribute_not_exists(pk)")
     except ClientError as error:

@@ -6,21 +6,30 @@ the rest is for the mail, and for being quoted as text. What has to go is said; 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from usage_anomaly.anomalies import Anomaly
 
+STATE_BYTES = 256 * 1_024
+INPUT_BYTES = 210_000  # what an execution may start with
 MOST_BYTES = 120_000
 _FEW = 8
+
+
+def size(value: Any) -> int:
+    """Bytes as JSON, every character beyond ASCII escaped: the longest form in which a service may count it."""
+    return len(json.dumps(msgspec.to_builtins(value)))
 
 
 def fit(anomaly: Anomaly, most: int = MOST_BYTES) -> Anomaly:
     """Leave out what matters least, step by step, until it fits."""
     for name, shed in _STEPS:
-        if len(msgspec.json.encode(anomaly)) <= most:
+        if size(anomaly) <= most:
             break
         smaller = shed(anomaly)
         if smaller != anomaly:

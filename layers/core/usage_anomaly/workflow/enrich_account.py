@@ -35,11 +35,12 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 def run(event: Mapping[str, Any], memory: Memory, table: Table, client: Any, now: datetime) -> dict[str, Any]:
     """The account as JSON values. Raises what Organizations and DynamoDB raise when they are only busy."""
     given = msgspec.convert(event, AccountInput)
-    found: dict[str, Any] = msgspec.to_builtins(_look(given.account_id, memory, table, client, now))
+    found: dict[str, Any] = msgspec.to_builtins(look(given.account_id, memory, table, client, now))
     return found
 
 
-def _look(account_id: str, memory: Memory, table: Table, client: Any, now: datetime) -> Looked:
+def look(account_id: str, memory: Memory, table: Table, client: Any, now: datetime) -> Looked:
+    """The account from the first place that knows it; what Organizations says is kept in both others."""
     if account_id == ORGANIZATION:
         return Looked()
     if len(account_id) != _ID_DIGITS or not account_id.isdecimal():

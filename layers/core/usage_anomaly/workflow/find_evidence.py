@@ -15,10 +15,13 @@ from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment import guidance
 from usage_anomaly.enrichment.compose import look
 from usage_anomaly.enrichment.evidence import Evidence
+from usage_anomaly.workflow.bounds import STATE_BYTES, size
 from usage_anomaly.workflow.reading import MOST_EVENTS, Asking, Past, collect
 
-EVIDENCE_BYTES = 60_000  # with the input and the places it must stay under 256 KiB
+EVIDENCE_BYTES = 60_000
 PLACES_BYTES = 30_000  # 1,000 instance ids, with room
+OTHERS_BYTES = 22_000  # of a state: for the account, the cost and the gaps
+_NAME, _NAMES = 24, 100
 
 
 class EvidenceInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +63,9 @@ def _find(given: EvidenceInput, past: Past, catalog: Catalog) -> Found:
     covered = None if anomaly.account_id == ORGANIZATION else past.coverage(anomaly.account_id)
     evidence = look(anomaly, kind, uses, covered_from=covered, now=given.now, ask=ask)
     facts = guidance.facts(uses, released, anomaly.account_id, evidence.actors, evidence.automation)
-    evidence, shed = fit_evidence(evidence)
-    places, left = _places(facts)
+    room = max(0, STATE_BYTES - OTHERS_BYTES - size(anomaly))
+    evidence, shed = fit_evidence(evidence, min(EVIDENCE_BYTES, room * 2 // 3))
+    places, left = _places(facts, min(PLACES_BYTES, room // 3))
     cut = (
         (f"evidence: questions with more than {MOST_EVENTS:,} events were answered from the latest",) if ask.cut else ()
     )
@@ -84,34 +88,39 @@ def facts_of(
     )
 
 
-def fit_evidence(evidence: Evidence, most: int = EVIDENCE_BYTES) -> tuple[Evidence, tuple[str, ...]]:
+def fit_evidence(evidence: Evidence, most: int) -> tuple[Evidence, tuple[str, ...]]:
     """Leave out the last statements until it fits, then the lesser actors; only hostile values are that long."""
+    signals = evidence.signals  # of the new names only the number is weighed
+    regions = tuple(name[:_NAME] for name in signals.new_regions)
+    groups = tuple(name[:_NAME] for name in signals.new_groups[:_NAMES])
+    evidence = replace(evidence, signals=replace(signals, new_regions=regions, new_groups=groups))
     whole = len(evidence.statements)
-    while len(msgspec.json.encode(evidence)) > most and evidence.statements:
+    while size(evidence) > most and evidence.statements:
         evidence = replace(evidence, statements=evidence.statements[:-1])
-    while len(msgspec.json.encode(evidence)) > most and len(evidence.actors) > 1:
+    while size(evidence) > most and len(evidence.actors) > 1:
         evidence = replace(evidence, actors=evidence.actors[:-1])
     left = whole - len(evidence.statements)
     return evidence, (f"evidence: {left} statements too long to keep",) if left else ()
 
 
-def _places(facts: guidance.Facts) -> tuple[tuple[Place, ...], int]:
+def _places(facts: guidance.Facts, room: int) -> tuple[tuple[Place, ...], int]:
     """Where to act, the place with most resources first, and how many ids had no room."""
     ordered = sorted(facts.resources, key=lambda place: (-len(facts.resources[place]), place))
-    room, left = PLACES_BYTES, 0
+    left = 0
     places: list[Place] = []
     for place in ordered:
         kept: list[str] = []
         for each in facts.resources[place]:
-            room -= len(each.encode()) + 3
+            room -= size(each) + 2
             if room < 0:
                 break
             kept.append(each)
         left += len(facts.resources[place]) - len(kept)
         functions, launchers = facts.functions.get(place, ()), facts.launchers.get(place, ())
-        room -= len(msgspec.json.encode((place, functions, launchers)))
-        if room < 0 and places:
-            break
+        room -= size((place, functions, launchers)) + 80
+        if room < 0 and not kept:
+            left += len(functions) + len(launchers)
+            continue
         names = {"account_id": place[0], "region": place[1]}
         places.append(Place(**names, resources=tuple(kept), functions=functions, launchers=launchers))
     return tuple(places), left

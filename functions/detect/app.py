@@ -1,0 +1,62 @@
+"""Every minute: judge what has come in, tell what is new, start the workflow for every alert that waits."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import msgspec
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from usage_anomaly import catalog, organization, settings
+from usage_anomaly.bench import Reader
+from usage_anomaly.directory import Directory
+from usage_anomaly.enrichment import prices
+from usage_anomaly.search.client import connect
+from usage_anomaly.search.history import History
+from usage_anomaly.starting import starter
+from usage_anomaly.ticking import tick
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the template sets."""
+
+    search_endpoint: str
+    search_auth: str
+    aws_region: str
+    state_table: str
+    state_machine_arn: str
+    organization_role_arn: str = ""
+
+
+def tallied(kind: str) -> bool:
+    """Whether a kind is so busy that its events come back merged."""
+    return CATALOG.kind_of(kind).keep == "tally"
+
+
+SETTINGS = settings.read(Settings, os.environ)
+CATALOG = catalog.load()
+TABLE = boto3.resource("dynamodb").Table(SETTINGS.state_table)
+DIRECTORY = Directory(TABLE, organization.connect(SETTINGS.organization_role_arn))
+READER = Reader(
+    history=History(connect(SETTINGS.search_endpoint, SETTINGS.search_auth, SETTINGS.aws_region), tallied),
+    catalog=CATALOG,
+    account=DIRECTORY.account,
+    prices_date=prices.load().date,
+)
+START = starter(boto3.client("stepfunctions"), SETTINGS.state_machine_arn)
+LOGGER = Logger()
+
+
+@LOGGER.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """One minute; the event says nothing that matters."""
+    now = datetime.now(UTC)
+    DIRECTORY.begin(now)
+    report = tick(READER, TABLE, START, now, lambda: context.get_remaining_time_in_millis() / 1_000)
+    said = msgspec.structs.asdict(report)
+    LOGGER.info("ticked", report=said)
+    return said
