@@ -41,7 +41,7 @@ build/asl/.installed: requirements/asl/package-lock.json
 $(BIN)/uv: $(BIN)/.installed
 
 lock: $(UV) ## write requirements/*.txt from pyproject.toml (LOCK_FLAGS=--upgrade takes newer versions)
-	$(COMPILE) pyproject.toml --group aws-runtime --no-emit-package botocore -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml --group aws-runtime -o requirements/runtime.txt
 	$(COMPILE) pyproject.toml --extra cli --group test -o requirements/test.txt
 	$(COMPILE) pyproject.toml --extra cli --group bench -o requirements/bench.txt
 	$(COMPILE) pyproject.toml --group local -o requirements/local.txt

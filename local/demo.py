@@ -92,8 +92,8 @@ def receive(record: dict[str, Any], url: str) -> str | None:
     found = deploy.client(record, "sqs").receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages", [])
     if not found:
         return None
-    body = json.loads(found[0]["Body"])
-    return f"Subject: {body.get('Subject', '')}\n\n{body['Message']}"
+    mail = json.loads(json.loads(found[0]["Body"])["Message"])["mail"]
+    return f"Subject: {mail['subject']}\n\n{mail['text']}"
 
 
 def parts(record: dict[str, Any], stack: dict[str, str], begin: datetime, arrived: float) -> list[tuple[str, float]]:

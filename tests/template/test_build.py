@@ -70,7 +70,7 @@ def test_sam_validates(sam: Path, checkout: Path) -> None:
 def test_layers_hold_what_functions_import_for_both_processors(built: Path) -> None:
     """Whichever processor the parameter names, the compiled parts must be there."""
     packages = built / "DependenciesLayer" / "python"
-    assert {"msgspec", "jmespath", "opensearchpy", "aws_lambda_powertools", "aws_xray_sdk"} <= {
+    assert {"msgspec", "jmespath", "opensearchpy", "aws_lambda_powertools"} <= {
         each.name for each in packages.iterdir()
     }
     for processor in ("aarch64", "x86_64"):

@@ -220,7 +220,7 @@ def _owner(anomaly: Anomaly, account: Account | None) -> str:
     if anomaly.account_id == ORGANIZATION:
         return "each account's own"
     if account is None:
-        return "not known: the account is not in the accounts file"
+        return "not known: no account of this id was found"
     owns = ownership(account)
     parts = [inert(value, 40) for value in (owns.owner, owns.team if owns.team != owns.owner else None) if value]
     named = (("cost centre", owns.cost_centre), ("OU", owns.ou), ("business unit", owns.business_unit))
