@@ -1,11 +1,13 @@
 # One set of commands, here and in CI. PYTHON=... names the interpreter that `setup` takes.
 .DEFAULT_GOAL := help
-.PHONY: help setup lock demo build validate deploy test lint types replay bench fuzz
+.PHONY: help setup setup-local lock demo build validate deploy local-up local-deploy local-down demo-deployed invoke test lint \
+	types replay bench fuzz
 BIN := .venv/bin
 UV ?= $(BIN)/uv
 # The layers are built with the locked uv; sam reports its use to nobody.
 SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam
 ENV ?= default
+LOCAL := .venv-local/bin/python -m local
 ASL := build/asl/node_modules/.bin/asl-validator
 TRAIL ?= build/demo/AWSLogs
 FUZZ_OBJECTS ?= 100000
@@ -64,7 +66,24 @@ validate: setup .venv-sam/bin/.installed build/asl/.installed ## check template 
 deploy: build ## deploy what was built: make deploy ENV=production FLAGS=--guided
 	$(SAM) deploy --config-env $(ENV) $(FLAGS)
 
-test: setup .venv-sam/bin/.installed build/asl/.installed ## run every test
+setup-local: setup .venv-local/bin/.installed .venv-sam/bin/.installed ## build .venv-local and .venv-sam for the local machine
+
+local-up: setup-local ## start an emulated AWS and a search server on 127.0.0.1
+	$(LOCAL) up
+
+local-deploy: local-up ## sam build and sam deploy onto them
+	$(LOCAL) deploy
+
+local-down: ## end them
+	if [ -x .venv-local/bin/python ]; then $(LOCAL) down; fi
+
+demo-deployed: local-deploy ## put an incident into the deployed log group, print the mail, end everything
+	$(LOCAL) demo; status=$$?; $(LOCAL) down; exit $$status
+
+invoke: setup-local ## run one function in Lambda's runtime loop: make invoke FUNCTION=detect EVENT=events/detect.json
+	$(LOCAL) invoke $(FUNCTION) $(EVENT)
+
+test: setup-local build/asl/.installed ## run every test
 	$(BIN)/pytest
 
 lint: setup ## ruff, formatting, and which package may import which

@@ -121,9 +121,7 @@ def workflow_path(record: dict[str, Any], stack: dict[str, str]) -> list[str]:
 
 def _executions(record: dict[str, Any], stack: dict[str, str]) -> list[dict[str, Any]]:
     states = deploy.client(record, "stepfunctions")
-    found: list[dict[str, Any]] = states.list_executions(stateMachineArn=stack["StateMachineArn"])[
-        "executions"
-    ]
+    found: list[dict[str, Any]] = states.list_executions(stateMachineArn=stack["StateMachineArn"])["executions"]
     return sorted(found, key=lambda each: each["startDate"], reverse=True)
 
 

@@ -56,7 +56,9 @@ def shown(root: Path, machine: None) -> str:
 def test_the_mail_arrives_and_says_who_what_where_and_how_much(shown: str) -> None:
     """The product: template to mail."""
     assert re.search(
-        r"^Subject: \[9\.\d CRITICAL\] sandbox-ml \d{12}: \d+ p3\.16xlarge, \d+ USD/h, one access key$", shown, re.M
+        r"^Subject: \[9\.\d CRITICAL\] sandbox-ml \d{12}: \d+ p3\.16xlarge, \d+ USD/h, one access key$",
+        shown,
+        re.MULTILINE,
     )
     assert "IAM user ci-legacy, long-lived key" in shown
     assert "cost centre 4711" in shown
@@ -65,14 +67,14 @@ def test_the_mail_arrives_and_says_who_what_where_and_how_much(shown: str) -> No
 
 def test_the_workflow_went_through_every_step(shown: str) -> None:
     """No step was left out, none failed."""
-    assert re.search(r"^workflow +ec2-instances-\d{12}-\d{8}T\d{4}Z-1: SUCCEEDED$", shown, re.M)
+    assert re.search(r"^workflow +ec2-instances-\d{12}-\d{8}T\d{4}Z-1: SUCCEEDED$", shown, re.MULTILINE)
     assert "Look up account" in shown
     assert "Tell everybody" in shown
 
 
 def test_from_record_to_mail_takes_less_than_ninety_seconds(shown: str) -> None:
     """The promise of the product, with its one-minute tick; a figure of the run, not of this machine's speed."""
-    (seconds,) = re.findall(r"^altogether +([\d.]+) s$", shown, re.M)
+    (seconds,) = re.findall(r"^altogether +([\d.]+) s$", shown, re.MULTILINE)
     assert float(seconds) < 90
 
 

@@ -162,10 +162,9 @@ def test_domain_is_closed_and_survives_the_stack(template: Template) -> None:
     assert settings["NodeToNodeEncryptionOptions"]["Enabled"]
     assert settings["DomainEndpointOptions"]["EnforceHTTPS"]
     assert settings["DomainEndpointOptions"]["TLSSecurityPolicy"].startswith("Policy-Min-TLS-1-2")
-    users = settings["AdvancedSecurityOptions"]
-    assert users["Enabled"]
-    assert not users["InternalUserDatabaseEnabled"]
-    assert users["MasterUserOptions"] == {"MasterUserARN": {"Fn::GetAtt": ["ConfigureSearchRole", "Arn"]}}
+    (statement,) = settings["AccessPolicies"]["Statement"]
+    assert "*" not in statement["Principal"]["AWS"]
+    assert all(list(each) == ["Fn::GetAtt"] for each in statement["Principal"]["AWS"])
 
 
 def test_table_forgets_what_expires_and_can_be_put_back(template: Template) -> None:

@@ -80,9 +80,9 @@ def table() -> Iterator[Table]:
         yield make_table()
 
 
-def make_table() -> Table:
+def make_table(name: str = "state") -> Table:
     return boto3.resource("dynamodb", region_name="eu-central-1").create_table(  # type: ignore[no-any-return]  # boto3 has no types
-        TableName="state",
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "work", "at")],

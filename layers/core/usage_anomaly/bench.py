@@ -24,6 +24,7 @@ from usage_anomaly.enrichment.expected import usual
 from usage_anomaly.series import BUCKETS_PER_HOUR, CappedTotal, Judged, Series, bucket_of, bucket_start
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly.workflow import Input
+from usage_anomaly.workflow.bounds import INPUT_BYTES, fit
 
 HISTORY = timedelta(days=38)  # five weeks for the weekday rule, the longest window, and the claims in the first of them
 JOIN = timedelta(hours=2)
@@ -132,7 +133,7 @@ def snapshot(reader: Reader, bench: Bench, told: Told, extent: Extent | None, ti
         now=tick.minute,
         prices_date=reader.prices_date,
     )
-    return Input(anomaly=bare(material), reason=told.alerts[-1].reason, notify=True, now=tick.minute)
+    return Input(anomaly=fit(bare(material), INPUT_BYTES), reason=told.alerts[-1].reason, notify=True, now=tick.minute)
 
 
 def _reaching_back(begin: datetime, told: Sequence[Told]) -> datetime:

@@ -6,7 +6,7 @@ the others by staging's limits until a later one knows them.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from usage_anomaly.enrichment.accounts import Account
@@ -24,7 +24,7 @@ class Directory:
         self._table, self._organizations = table, organizations
         self._memory: enrich_account.Memory = {}
         self._missing: dict[str, datetime] = {}
-        self._now = datetime.min
+        self._now = datetime.min.replace(tzinfo=UTC)
         self._left = 0
 
     def begin(self, now: datetime) -> None:

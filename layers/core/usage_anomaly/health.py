@@ -149,7 +149,7 @@ def assess(probes: Probes) -> Health:
     found = [
         *_cluster(probes.cluster),
         *_functions(probes.functions),
-        *_lag(probes.lag, _ingest_is_called(probes.functions)),
+        *_lag(probes.lag, ingest_is_called(probes.functions)),
         *_outbox(probes.outbox),
         *_alerts(probes.alerts),
         *_workflow(probes.workflow),
@@ -218,7 +218,7 @@ def _share(calls: Calls) -> float:
     return _rate(calls.errors, calls.invocations) or 0.0
 
 
-def _ingest_is_called(probe: Mapping[str, Calls] | Unknown) -> bool:
+def ingest_is_called(probe: Mapping[str, Calls] | Unknown) -> bool:
     """Unless known otherwise: a blind probe must not excuse a lag."""
     return isinstance(probe, Unknown) or INGEST not in probe or probe[INGEST].invocations > 0
 

@@ -118,7 +118,8 @@ def figures(probes: Probes, found: Health) -> Iterator[tuple[str, float]]:
             yield "LambdaErrorRate", errors
     if not isinstance(probes.cluster, Unknown):
         yield "OpenSearchUnassignedShards", probes.cluster.unassigned_shards
-    if not isinstance(probes.lag, Unknown) and probes.lag.seconds is not None:
+    called = health.ingest_is_called(probes.functions)  # a quiet organization stores nothing for days
+    if called and not isinstance(probes.lag, Unknown) and probes.lag.seconds is not None:
         yield "IngestLagSeconds", probes.lag.seconds
     if not isinstance(probes.dead_letters, Unknown):
         yield "DeadLetters", probes.dead_letters.waiting

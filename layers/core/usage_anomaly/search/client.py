@@ -115,11 +115,14 @@ def read(client: OpenSearch, index: str, body: Answer, wait: Wait = time.sleep) 
 
 
 def healthy(client: OpenSearch) -> bool:
-    """Whether the cluster answers and is not red: then writing can succeed."""
+    """Whether the cluster answers and is not red: then writing can succeed.
+
+    A refusal is no answer either: a policy that was attached a moment ago may not be in force yet.
+    """
     try:
         with answering():
             answer: Answer = client.cluster.health()
-    except SearchUnavailable:
+    except (SearchUnavailable, SearchRefused):
         return False
     return bool(answer["status"] != "red")
 
