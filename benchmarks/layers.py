@@ -46,7 +46,7 @@ def environment() -> dict[str, str]:
     return {
         **dict.fromkeys(names.split(), "none"),
         "FUNCTION_NAMES": "ingest=none,detect=none",
-        "OWN_PREFIX": "none-",
+        "OWN_ROLES": "none",
         "SEARCH_ENDPOINT": "http://127.0.0.1:9",
         "SEARCH_AUTH": "none",
         "RETENTION_DAYS": "36",

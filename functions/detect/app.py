@@ -40,7 +40,7 @@ def tallied(kind: str) -> bool:
 SETTINGS = settings.read(Settings, os.environ)
 CATALOG = catalog.load()
 TABLE = boto3.resource("dynamodb").Table(SETTINGS.state_table)
-DIRECTORY = Directory(TABLE, organization.connect(SETTINGS.organization_role_arn))
+DIRECTORY = Directory(TABLE, organization.connect(SETTINGS.organization_role_arn, organization.HASTY))
 READER = Reader(
     history=History(connect(SETTINGS.search_endpoint, SETTINGS.search_auth, SETTINGS.aws_region), tallied),
     catalog=CATALOG,

@@ -22,7 +22,8 @@ SETTINGS = Settings(
     search_auth="none",
     aws_region="us-east-1",
     failure_bucket="failures",
-    own_prefix="usage-anomaly-",
+    own_roles="usage-anomaly-IngestRole-1A2B3C4D5E6F,usage-anomaly-DetectRole-1A2B3C4D5E6F",
+    aws_lambda_function_name="usage-anomaly-IngestFunction-1A2B3C4D5E6F",
     own_account_id="111122223333",
     retention_days=36,
 )

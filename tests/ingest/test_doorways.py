@@ -22,7 +22,7 @@ pytestmark = LOOPBACK
 ENVIRONMENT = {
     "SEARCH_AUTH": "none",
     "FAILURE_BUCKET": "failures",
-    "OWN_PREFIX": "usage-anomaly-",
+    "OWN_ROLES": "usage-anomaly-IngestRole-1A2B3C4D5E6F,usage-anomaly-DetectRole-1A2B3C4D5E6F",
     "OWN_ACCOUNT_ID": "111122223333",
     "RETENTION_DAYS": "36",
     "INGEST_FUNCTION_NAME": FUNCTION,
@@ -100,19 +100,11 @@ def test_redrive_takes_in_what_failed(
     assert documents(client)
 
 
-@pytest.mark.parametrize("name", ["SEARCH_ENDPOINT", "FAILURE_BUCKET", "OWN_PREFIX", "RETENTION_DAYS"])
+@pytest.mark.parametrize("name", ["SEARCH_ENDPOINT", "FAILURE_BUCKET", "OWN_ROLES", "RETENTION_DAYS"])
 def test_a_missing_variable_stops_the_start_with_its_name(
     root: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A guessed default would lose records, and nobody would notice before the first incident."""
     monkeypatch.delenv(name)
     with pytest.raises(MissingSetting, match=name.lower()):
-        load(root, "ingest", monkeypatch)
-
-
-@pytest.mark.parametrize("prefix", ["", "usage"])
-def test_a_prefix_that_would_drop_others_is_refused(root: Path, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty prefix is the beginning of every name."""
-    monkeypatch.setenv("OWN_PREFIX", prefix)
-    with pytest.raises(MissingSetting, match="own_prefix"):
         load(root, "ingest", monkeypatch)

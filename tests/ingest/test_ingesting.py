@@ -138,10 +138,11 @@ def launch() -> Record:
 
 def test_our_own_calls_are_dropped(intake: Intake, client: OpenSearch) -> None:
     """With Lambda data events on, each call of ingest would make the next one."""
-    role = "arn:aws:iam::111122223333:role/usage-anomaly-DetectFunctionRole-1A2B3C"
+    role = "arn:aws:iam::111122223333:role/usage-anomaly-DetectRole-1A2B3C4D5E6F"
     mine = {"type": "AssumedRole", "accountId": "111122223333", "sessionContext": {"sessionIssuer": {"arn": role}}}
+    alike = {**mine, "sessionContext": {"sessionIssuer": {"arn": role.replace("DetectRole", "MinerRole")}}}
     theirs = {**mine, "sessionContext": {"sessionIssuer": {"arn": role.replace("111122223333", "111122224444")}}}
-    arn = "arn:aws:lambda:us-east-1:111122223333:function:usage-anomaly-IngestFunction-1A2B3C"
+    arn = "arn:aws:lambda:us-east-1:111122223333:function:usage-anomaly-IngestFunction-1A2B3C4D5E6F"
     invoke = {
         **launch(),
         "eventSource": "lambda.amazonaws.com",
@@ -152,13 +153,14 @@ def test_our_own_calls_are_dropped(intake: Intake, client: OpenSearch) -> None:
     calls = [
         {**launch(), "userIdentity": mine},
         {**launch(), "userIdentity": theirs, "eventID": "0f0f0f0f-0000-4000-8000-000000000001"},
+        {**launch(), "userIdentity": alike, "eventID": "0f0f0f0f-0000-4000-8000-000000000004"},
         invoke,
         {**invoke, "recipientAccountId": "111122224444", "eventID": "0f0f0f0f-0000-4000-8000-000000000002"},
         {**invoke, "requestParameters": {"functionName": "other"}, "eventID": "0f0f0f0f-0000-4000-8000-000000000003"},
     ]
     done = sent(subscription(calls), intake)
     assert done.own >= 2
-    assert {str(each["event_id"])[-1] for each in documents(client).values()} == {"1", "2", "3"}
+    assert {str(each["event_id"])[-1] for each in documents(client).values()} == {"1", "2", "3", "4"}
 
 
 def test_three_thousand_unknown_keys_add_no_field(intake: Intake, client: OpenSearch) -> None:

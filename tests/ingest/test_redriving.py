@@ -22,7 +22,7 @@ from usage_anomaly.redriving import Redriven, Settings, redrive
 from usage_anomaly.search.client import SearchUnavailable, connect
 
 pytestmark = LOOPBACK
-REDRIVE = Settings(**msgspec.structs.asdict(SETTINGS), ingest_function_name=FUNCTION)
+REDRIVE = Settings(**{**msgspec.structs.asdict(SETTINGS), "ingest_function_name": FUNCTION})
 
 
 @pytest.fixture
@@ -176,3 +176,24 @@ def test_a_queue_is_redriven_where_there_is_one(
     assert documents(client).keys() == expected(found, intake.catalog, intake.prices).keys()
     attributes = queue.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert [attributes[f"ApproximateNumberOfMessages{each}"] for each in ("", "NotVisible")] == ["0", "0"]
+
+
+def test_one_payload_that_breaks_the_code_holds_up_no_other(
+    intake: Intake, store: FailureStore, client: OpenSearch, queue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest failure comes first at every run: if it always raises, the others must still come in."""
+    found = thousand()
+    for number, payload in enumerate(payloads(found)[:3]):
+        store.keep(failed_name(number), failed(payload))
+    calls: list[object] = []
+
+    def breaking(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return ingest(*arguments)
+
+    monkeypatch.setattr("usage_anomaly.redriving.ingest", breaking)
+    with pytest.raises(ZeroDivisionError):
+        run(intake, queue)
+    assert names(store) == [failed_name(0)]

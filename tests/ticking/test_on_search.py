@@ -26,7 +26,7 @@ from usage_anomaly.workflow import Input
 
 __all__ = ["aws", "bare", "client", "intake", "server", "store", "url"]
 pytestmark = LOOPBACK
-REDRIVE = Settings(**msgspec.structs.asdict(SETTINGS), ingest_function_name=FUNCTION)
+REDRIVE = Settings(**{**msgspec.structs.asdict(SETTINGS), "ingest_function_name": FUNCTION})
 SANDBOX = "111122223333"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from moto import mock_aws
 from tests.anomalies.test_series import START, event
@@ -19,9 +20,10 @@ from tests.ticking.conftest import Executions, MemoryHistory, make_table, reader
 from usage_anomaly.anomalies.life_cycle import Told
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.catalog import Catalog
-from usage_anomaly.state import Table
+from usage_anomaly.directory import Directory
+from usage_anomaly.state import Table, cursor
 from usage_anomaly.state import told as rows
-from usage_anomaly.ticking import Report, tick
+from usage_anomaly.ticking import NotStarted, Report, tick
 from usage_anomaly.workflow import Input
 
 ACCOUNT, KIND = "111122223333", "ec2.instances"
@@ -231,3 +233,39 @@ def test_the_state_table_protocol_is_what_boto3_gives(table: Table) -> None:
     assert not rows.save(table, ACCOUNT, KIND, read, [], START, [])
     assert list(rows.due_pairs(table, START)) == [(ACCOUNT, KIND)]
     assert list(rows.due_pairs(table, START - timedelta(minutes=1))) == []
+
+
+def test_a_snapshot_that_cannot_start_holds_up_no_other(catalog: Catalog, table: Table) -> None:
+    """One bad input must not silence every later alert; somebody hears of it by the function's error."""
+    history, executions = MemoryHistory(), Executions()
+    other = [
+        msgspec.structs.replace(each, account_id="111122224444", event_id=f"x{each.event_id}") for each in INCIDENT
+    ]
+    history.ingest(START + timedelta(minutes=5), [*INCIDENT, *other])
+
+    def start(name: str, snapshot: bytes) -> None:
+        if ACCOUNT in name:
+            raise NotStarted(name)
+        executions.start(name, snapshot)
+
+    now = START + timedelta(minutes=20)
+    with pytest.raises(NotStarted):
+        tick(reader_of(catalog, history, ACCOUNTS), table, start, now, always)
+    assert [identity for identity, _ in alerts(executions)] == ["ec2-instances-111122224444-20261102T0000Z"]
+    assert cursor.read(table) == now
+    assert len(list(rows.waiting(table, now))) == 1
+
+
+def test_a_busy_organizations_stops_no_detection(catalog: Catalog, table: Table) -> None:
+    """A tick judges by staging's limits what it cannot ask about now."""
+
+    class Busy:
+        def describe_account(self, **_: object) -> object:
+            raise ClientError({"Error": {"Code": "TooManyRequestsException", "Message": ""}}, "DescribeAccount")
+
+    history, executions = MemoryHistory(), Executions()
+    history.ingest(START + timedelta(minutes=5), INCIDENT)
+    directory, now = Directory(table, Busy()), START + timedelta(minutes=20)
+    directory.begin(now)
+    reader = msgspec.structs.replace(reader_of(catalog, history, {}), account=directory.account)
+    assert tick(reader, table, executions.start, now, always).alerts == 1

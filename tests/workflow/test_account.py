@@ -129,7 +129,7 @@ def test_an_unreadable_row_is_asked_for_again(world: World) -> None:
 def test_a_throttled_call_is_tried_again(aws: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """250 accounts are enough to be throttled; botocore's adaptive mode has to take that, not the alert."""
     monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=lambda seconds: None))
-    client = boto3.client("organizations", region_name=organization.REGION, config=organization.PATIENT)
+    client = boto3.client("organizations", region_name=organization.REGIONS["aws"], config=organization.PATIENT)
     assert client.meta.config.retries["mode"] == "adaptive"
     throttled = json.dumps({"__type": "TooManyRequestsException", "Message": "slow down"}).encode()
     fine = json.dumps({"Account": {"Id": ID, "Name": "sandbox-ml"}}).encode()

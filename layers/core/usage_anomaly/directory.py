@@ -9,12 +9,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from usage_anomaly.enrichment.accounts import Account
 from usage_anomaly.state import Table
 from usage_anomaly.workflow import enrich_account
 
 QUESTIONS_A_TICK = 5
-FORGET_MISSES = timedelta(hours=1)
+FORGET_MISSES = timedelta(minutes=10)
 
 
 class Directory:
@@ -40,7 +42,10 @@ class Directory:
             if self._left == 0:
                 return None
             self._left -= 1
-        found = enrich_account.look(account_id, self._memory, self._table, self._organizations, self._now).account
+        try:
+            found = enrich_account.look(account_id, self._memory, self._table, self._organizations, self._now).account
+        except (ClientError, BotoCoreError):  # busy or out of reach: detection goes on without it
+            found, self._left = None, 0
         if found is None:
             self._missing[account_id] = self._now
         return found

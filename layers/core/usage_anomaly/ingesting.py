@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 from opensearchpy import OpenSearch
@@ -27,15 +27,20 @@ Lane = Literal["live", "redrive"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What ingest and redrive read from the environment. `own_prefix` begins the names of our functions and roles."""
+    """What ingest and redrive read from the environment. `own_roles` names our roles, divided by commas.
+
+    Calls that they make, and calls of ingest itself, are left out: counted, ingest would feed itself.
+    """
 
     search_endpoint: str
     search_auth: str
     aws_region: str
     failure_bucket: str
-    own_prefix: Annotated[str, msgspec.Meta(pattern=r"^.+-$")]  # an empty one would drop every record of the account
+    own_roles: str
     own_account_id: str
     retention_days: int
+    aws_lambda_function_name: str = ""  # Lambda sets it
+    ingest_function_name: str = ""  # for redrive, which has another name
 
 
 class Bucket(Protocol):
@@ -148,14 +153,14 @@ def keep_rejected(
 
 
 def is_own(event: UsageEvent, settings: Settings) -> bool:
-    """Whether one of our functions was called, or called: counted, ingest would feed itself."""
-    called = function_of(event.function_name or "")
-    if event.account_id == settings.own_account_id and called.startswith(settings.own_prefix):
+    """Whether one of our roles made the call, or ingest was called."""
+    ingest_names = {settings.aws_lambda_function_name, settings.ingest_function_name} - {""}
+    if event.account_id == settings.own_account_id and function_of(event.function_name or "") in ingest_names:
         return True
     arn = (event.actor_arn or "").split(":", 5)
     if len(arn) < 6 or arn[4] != settings.own_account_id or not arn[5].startswith("role/"):
         return False
-    return arn[5].rpartition("/")[2].startswith(settings.own_prefix)
+    return arn[5].rpartition("/")[2] in settings.own_roles.split(",")
 
 
 def _usage(read: Payload, intake: Intake, origin: Lane) -> tuple[list[UsageEvent], int]:

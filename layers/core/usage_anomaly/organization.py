@@ -17,10 +17,13 @@ from botocore.session import get_session
 from usage_anomaly.enrichment.accounts import Account, read_tags
 from usage_anomaly.errors import UsageAnomalyError
 
-REGION = "us-east-1"  # the only one that serves Organizations
+# The only region of each partition that serves Organizations.
+REGIONS = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-northwest-1"}
 DEEPEST = 6  # levels of organizational units, more than AWS allows
 # Its request rates are low: adaptive retries slow a whole process down instead of failing one call.
 PATIENT = Config(connect_timeout=2, read_timeout=5, retries={"mode": "adaptive", "total_max_attempts": 5})
+# A tick would rather not know than wait.
+HASTY = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 1})
 _NOT_PERMITTED = ("AccessDeniedException", "AccessDenied", "AWSOrganizationsNotInUseException")
 
 
@@ -32,17 +35,20 @@ class NotPermitted(UsageAnomalyError):
     """This deployment may not ask, or there is no organization; asking again changes nothing."""
 
 
-def connect(role_arn: str = "") -> Any:
+def connect(role_arn: str = "", manner: Config = PATIENT) -> Any:
     """A client for Organizations, through a role of the management account where one is given."""
+    own = boto3.Session()
+    partition = own.get_partition_for_region(own.region_name) if own.region_name else "aws"
+    region = REGIONS.get(partition, REGIONS["aws"])
     if not role_arn:
-        return boto3.client("organizations", region_name=REGION, config=PATIENT)
+        return own.client("organizations", region_name=region, config=manner)
     session = get_session()
     fetcher = AssumeRoleCredentialFetcher(
         session.create_client, session.get_credentials(), role_arn, extra_args={"RoleSessionName": "usage-anomaly"}
     )
     assumed = get_session()
     assumed._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # noqa: SLF001 - no public way to refreshable ones
-    return boto3.Session(botocore_session=assumed).client("organizations", region_name=REGION, config=PATIENT)
+    return boto3.Session(botocore_session=assumed).client("organizations", region_name=region, config=manner)
 
 
 def look_up(client: Any, account_id: str) -> Account:

@@ -31,7 +31,7 @@ Stopped = Literal["done", "cluster not healthy", "time", "limit", "search unavai
 class Settings(ingesting.Settings, frozen=True, kw_only=True):
     """What redrive reads from the environment: ingest's settings and where its failures lie."""
 
-    ingest_function_name: str
+    ingest_function_name: str  # required here: its failures are looked for
     failure_queue_url: str = ""  # "": Lambda keeps failures in the bucket
 
 
@@ -84,6 +84,7 @@ def redrive(
         return Redriven(stopped="cluster not healthy")
     taken = left = rejected = 0
     stopped: Stopped = "done"
+    first: Exception | None = None
     for failure in _failures(intake, settings, queue, now, time_left):
         if taken + left >= most or time_left() < ENOUGH_SECONDS:
             stopped = "limit" if taken + left >= most else "time"
@@ -96,8 +97,14 @@ def redrive(
         except SearchUnavailable:
             stopped = "search unavailable"
             break
+        except Exception as error:  # noqa: BLE001 - one payload must not hold up those behind it; raised below
+            left += 1
+            first = first or error
+            continue
         failure.delete()
         taken += 1
+    if first is not None:
+        raise first
     return Redriven(taken=taken, rejected=rejected, left=left, stopped=stopped)
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from usage_anomaly.ticking import NotStarted
+
 
 def starter(client: Any, state_machine_arn: str) -> Callable[[str, bytes], None]:
-    """A function that starts an execution of that name with that input.
+    """A function that starts an execution of that name with that input, or raises NotStarted.
 
     A name that was started before counts as started, also when its input differs: a snapshot is immutable, so it cannot.
     """
@@ -19,6 +21,6 @@ def starter(client: Any, state_machine_arn: str) -> Callable[[str, bytes], None]
             client.start_execution(stateMachineArn=state_machine_arn, name=name, input=snapshot.decode())
         except ClientError as error:
             if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
-                raise
+                raise NotStarted(f"{name}: {error.response['Error']['Code']}") from error
 
     return start

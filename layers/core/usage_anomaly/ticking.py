@@ -16,6 +16,7 @@ import msgspec
 from usage_anomaly.anomalies.life_cycle import WATERMARK, Tick, Told, due, update
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair
 from usage_anomaly.bench import Bench, History, Reader, lay_out, snapshot, view_of
+from usage_anomaly.errors import UsageAnomalyError
 from usage_anomaly.series import bucket_start
 from usage_anomaly.state import Table, cursor
 from usage_anomaly.state import told as rows
@@ -25,6 +26,10 @@ OVERLAP = timedelta(minutes=5)  # a bulk request may take that long until it is 
 FORGET = timedelta(days=60)  # closed anomalies leave the row: no late record reaches them any more
 LEAST_SECONDS = 10.0
 NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class NotStarted(UsageAnomalyError):
+    """An execution could not be started; its snapshot waits for the next tick."""
 
 
 class Report(msgspec.Struct):
@@ -47,7 +52,7 @@ def tick(
 ) -> Report:
     """Judge what is new, write what is told, dispatch what waits.
 
-    `start_execution(name, input)` must count a name that was started before as started. `time_left` gives the seconds
+    `start_execution(name, input)` must count a name that was started before as started, and raise NotStarted. `time_left` gives the seconds
     until the function is cut off.
     """
     touched = _touched(reader.history, cursor.read(table), now)
@@ -61,17 +66,30 @@ def tick(
             report.finished = False
             break
         _judge(reader, table, pair, touched.get(pair), moment, report)
-    report.dispatched = dispatch(table, start_execution, now)
+    failed: list[NotStarted] = []
+    report.dispatched = dispatch(table, start_execution, now, failed)
     if report.finished:
         cursor.advance(table, now)
+    if failed:  # all others were started and all that was read is judged; now somebody has to hear of it
+        raise failed[0]
     return report
 
 
-def dispatch(table: Table, start_execution: Callable[[str, bytes], None], now: datetime) -> int:
-    """Start the workflow for every snapshot that waits; after a crash between start and mark, the name is known."""
+def dispatch(
+    table: Table, start_execution: Callable[[str, bytes], None], now: datetime, failed: list[NotStarted]
+) -> int:
+    """Start the workflow for every snapshot that waits; after a crash between start and mark, the name is known.
+
+    One that cannot be started holds up no other; it is added to `failed`.
+    """
     started = 0
     for each in rows.waiting(table, now):
-        start_execution(execution_name(msgspec.json.decode(each.snapshot, type=Input).anomaly), each.snapshot)
+        name = execution_name(msgspec.json.decode(each.snapshot, type=Input).anomaly)
+        try:
+            start_execution(name, each.snapshot)
+        except NotStarted as error:
+            failed.append(error)
+            continue
         rows.dispatched(table, each, now)
         started += 1
     return started

@@ -8,7 +8,7 @@ both or neither. Snapshots wait in a sparse index until their execution has star
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -17,6 +17,7 @@ from usage_anomaly.anomalies.life_cycle import Told
 from usage_anomaly.state import Item, Table
 from usage_anomaly.workflow import Input
 
+KEPT = timedelta(days=100)  # a snapshot whose execution has started: as long as Step Functions keeps the execution
 MOST_SNAPSHOTS = 99  # a transaction takes 100 writes; one is the row itself
 _TOLD = msgspec.json.Decoder(tuple[Told, ...])
 _NEVER = datetime.max.replace(tzinfo=UTC)
@@ -94,9 +95,9 @@ def dispatched(table: Table, each: Waiting, now: datetime) -> None:
     """Take a snapshot out of the index: its execution has started. Twice is the same as once."""
     table.update_item(
         Key={"pk": each.pk, "sk": each.sk},
-        UpdateExpression="SET dispatched_at = :now REMOVE #work, #at",
+        UpdateExpression="SET dispatched_at = :now, expires = :expires REMOVE #work, #at",
         ExpressionAttributeNames={"#work": "work", "#at": "at"},
-        ExpressionAttributeValues={":now": stamp(now)},
+        ExpressionAttributeValues={":now": stamp(now), ":expires": int((now + KEPT).timestamp())},
     )
 
 
