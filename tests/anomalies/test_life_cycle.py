@@ -7,7 +7,7 @@ from datetime import timedelta
 from msgspec.structs import replace
 from tests.anomalies.test_series import FIRST, START
 
-from usage_anomaly.anomalies.life_cycle import Tick, Told, View, due, match, mint, step, update
+from usage_anomaly.anomalies.life_cycle import Due, Tick, Told, View, due, match, mint, step, update
 
 KIND, ACCOUNT = "ec2.instances", "111122223333"
 
@@ -86,7 +86,7 @@ def test_quiet_comes_with_the_watermark_not_with_the_clock() -> None:
     quiet = step(told, view(5), at(135))
     assert reasons(quiet) == ["opened", "quiet"]
     assert quiet.state == "quiet"
-    assert due(told, view(5)) == START + timedelta(minutes=135)
+    assert due(told, view(5)) == [Due(START + timedelta(minutes=135), START + timedelta(minutes=120))]
 
 
 def test_released_resources_close_it_and_running_ones_are_reminded_of() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,9 +17,11 @@ from tests.search.making import NOBODY, plenty
 from tests.search.serving import LOOPBACK, documents
 
 from usage_anomaly import redriving
-from usage_anomaly.ingesting import FailureStore, Intake, ingest
+from usage_anomaly.ingesting import FailureStore, Ingested, Intake, RejectedPart, ingest, keep_rejected
 from usage_anomaly.redriving import Redriven, Settings, redrive
 from usage_anomaly.search.client import SearchUnavailable, connect
+from usage_anomaly.search.events import Rejected
+from usage_anomaly.usage import UsageEvent
 
 pytestmark = LOOPBACK
 REDRIVE = Settings(**{**msgspec.structs.asdict(SETTINGS), "ingest_function_name": FUNCTION})
@@ -45,6 +47,24 @@ def names(store: FailureStore) -> list[str]:
 
 def run(intake: Intake, queue: Any, settings: Settings = REDRIVE, now: datetime = NOW, most: int = 1_000) -> Redriven:
     return redrive(intake, settings, queue, now, plenty, most)
+
+
+def refusing(blocked: Callable[[bytes], bool], calls: list[bytes] | None = None) -> Callable[..., Ingested]:
+    """Ingest into a cluster that is healthy and does not take the payloads that are `blocked`."""
+
+    def ingest_or_not(payload: bytes, *arguments: Any) -> Ingested:
+        if calls is not None:
+            calls.append(payload)
+        if blocked(payload):
+            raise SearchUnavailable("1 events not taken: 403 cluster_block_exception")
+        return ingest(payload, *arguments)
+
+    return ingest_or_not
+
+
+def read_events(intake: Intake) -> list[UsageEvent]:
+    """Two events that are not the same."""
+    return list(expected(thousand(), intake.catalog, intake.prices).values())[:2]
 
 
 def deliver(payload: Record, intake: Intake, away: Intake, store: FailureStore, number: int, down: bool) -> None:
@@ -112,12 +132,67 @@ def test_a_cluster_that_goes_away_again_ends_the_run(
     away: Intake, store: FailureStore, queue: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rest would fail as well; the next run has it all."""
-    monkeypatch.setattr(redriving, "healthy", lambda _: True)
+    answers = iter([True, False])
+    monkeypatch.setattr(redriving, "healthy", lambda _: next(answers))
+    monkeypatch.setattr(redriving, "ingest", refusing(lambda _: True))
     for number, payload in enumerate(payloads(thousand())):
         store.keep(failed_name(number), failed(payload))
-    left = iter([60.0, *[1.0] * 20])
-    assert redrive(away, REDRIVE, queue, NOW, lambda: next(left)).stopped == "search unavailable"
+    assert run(away, queue) == Redriven(left=1, stopped="search unavailable")
     assert len(names(store)) == 5
+
+
+def test_one_payload_that_a_healthy_cluster_does_not_take_holds_up_no_other(
+    intake: Intake, store: FailureStore, queue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One day's index is blocked: its payload waits, those behind it come in, and it too when the block is gone."""
+    kept = payloads(thousand())
+    for number, payload in enumerate(kept):
+        store.keep(failed_name(number), failed(payload))
+    with monkeypatch.context() as blocked:
+        first = json.dumps(kept[0]).encode()
+        blocked.setattr(redriving, "ingest", refusing(lambda payload: json.loads(payload) == json.loads(first)))
+        assert run(intake, queue) == Redriven(taken=4, left=1)
+    assert names(store) == [failed_name(0)]
+    assert run(intake, queue) == Redriven(taken=1)
+
+
+def test_a_day_that_is_not_taken_holds_up_no_other_day(
+    intake: Intake, store: FailureStore, queue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After three in a row the rest of the day is left to the next run; the next day's payloads, and a queue's, come in."""
+    url = queue.create_queue(QueueName="failures")["QueueUrl"]
+    kept = payloads(thousand())
+    next_day = failed_name(9).replace("2026/11/25", "2026/11/26")
+    for number in range(5):
+        store.keep(failed_name(number), failed(kept[0]))
+    store.keep(next_day, failed(kept[1]))
+    queue.send_message(QueueUrl=url, MessageBody=failed(kept[2]).decode())
+    calls: list[bytes] = []
+    monkeypatch.setattr(redriving, "ingest", refusing(lambda payload: json.loads(payload) == kept[0], calls))
+    settings = msgspec.structs.replace(REDRIVE, failure_queue_url=url)
+    assert run(intake, queue, settings) == Redriven(taken=2, left=3, stopped="search unavailable")
+    assert len(calls) == 5
+    assert names(store) == [failed_name(number) for number in range(5)], "nothing is lost"
+
+
+def test_a_payload_that_is_not_taken_does_not_use_up_the_run(
+    intake: Intake, store: FailureStore, queue: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A minute for the first, less for those behind it: so many days can be blocked, and today still comes in."""
+    for number, payload in enumerate(payloads(thousand())[:3]):
+        store.keep(failed_name(number), failed(payload))
+    clock, given = [240.0], list[float]()
+
+    def slow(payload: bytes, intake: Intake, now: datetime, time_left: Callable[[], float], origin: Any) -> Any:
+        given.append(time_left())
+        clock[0] -= 10.0
+        assert time_left() == given[-1] - 10.0
+        raise SearchUnavailable("blocked")
+
+    monkeypatch.setattr(redriving, "ingest", slow)
+    done = redrive(intake, REDRIVE, queue, NOW, lambda: clock[0])
+    assert done == Redriven(left=3, stopped="search unavailable")
+    assert given == [60.0, 20.0, 20.0]
 
 
 def test_a_run_ends_in_time_and_at_its_limit(intake: Intake, store: FailureStore, queue: Any) -> None:
@@ -161,6 +236,31 @@ def test_what_is_refused_for_good_on_retry_replaces_nothing(intake: Intake, stor
     ingest(json.dumps(subscription([ahead, "{broken"])).encode(), intake, NOW, plenty)
     run(intake, queue, now=NOW + timedelta(days=60))
     assert [name.rpartition("/")[0] for name in names(store)] == ["rejected/final", "rejected/final"]
+
+
+def test_each_run_that_refuses_for_good_leaves_its_own_object(
+    intake: Intake, store: FailureStore, client: OpenSearch, queue: Any
+) -> None:
+    """Two events of one payload, refused at different times: the second refusal must not replace the first."""
+    first, second = read_events(intake)
+    name = "0123.json"
+    keep_rejected(store, name, [Rejected(first, "too old"), Rejected(second, "ahead", retryable=True)], NOW)
+    keep_rejected(store, name, [Rejected(second, "too old")], NOW + timedelta(days=1))
+    keep_rejected(store, name, [Rejected(second, "too old")], NOW + timedelta(days=2))
+    finals = [each for each in names(store) if each.startswith("rejected/final/")]
+    kept = [msgspec.json.decode(store.get(each), type=RejectedPart).refusals[0].event for each in finals]
+    assert sorted(each.event_id for each in kept if each) == sorted([first.event_id, second.event_id])
+
+
+def test_a_crash_while_refusals_are_kept_loses_none(
+    intake: Intake, store: FailureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The object for later replaces the one that held the refused for good as well: it is written last."""
+    first, second = read_events(intake)
+    written: list[str] = []
+    monkeypatch.setattr(FailureStore, "keep", lambda _, name, content: written.append(name))
+    keep_rejected(store, "0123.json", [Rejected(first, "ahead", retryable=True), Rejected(second, "too old")], NOW)
+    assert [each.split("/")[1] for each in written] == ["final", "retryable"]
 
 
 def test_a_queue_is_redriven_where_there_is_one(

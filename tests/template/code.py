@@ -9,7 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-OF_LAMBDA = {"AWS_REGION"}  # set by the runtime
+OF_LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME", "AWS_REGION"}  # set by the runtime
+# What a function's settings allow and the template leaves out, and why. A key is the function's folder.
+LEFT_OUT = {
+    "ingest": {"INGEST_FUNCTION_NAME"}
+}  # a function cannot name itself in the template; Lambda tells it its name
 
 
 def folder_of(role: str) -> str:
@@ -18,7 +22,7 @@ def folder_of(role: str) -> str:
 
 
 def settings_of(app: Path) -> set[str]:
-    """The variables that an app.py reads with `settings.read(Struct, os.environ)`, without running it."""
+    """The variables that an app.py reads with `settings.read(Struct, os.environ)` from the template, without running it."""
     tree = ast.parse(app.read_text("utf-8"))
     calls = [
         node
@@ -27,7 +31,8 @@ def settings_of(app: Path) -> set[str]:
         and ast.unparse(node.func) == "settings.read"
         and isinstance(node.args[0], ast.Name)
     ]
-    return {field.upper() for call in calls for field in _fields(tree, ast.unparse(call.args[0]))}
+    read = {field.upper() for call in calls for field in _fields(tree, ast.unparse(call.args[0]))}
+    return read - OF_LAMBDA - LEFT_OUT.get(app.parent.name, set())
 
 
 def _fields(tree: ast.Module, struct: str) -> list[str]:

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.template.reading import Node, Template
+from tests.template.reading import Node, Template, listed
 
 DEFINITION = "statemachines/enrichment.asl.json"
+BUS = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${EventBusName}"
 GAP = re.compile(r"\$\{([A-Za-z0-9]+)\}")
 
 
@@ -68,6 +69,20 @@ def test_the_state_machine_may_call_what_it_calls_and_nothing_else(text: str, te
     assert sorted(map(str, allowed)) == sorted(map(str, called))
 
 
+def test_the_state_machine_may_do_what_it_does_itself(machine: Node, template: Template) -> None:
+    """Catch hides a refused call: the event goes out and is never marked, so that the next execution sends it again."""
+    resources = {
+        state["Resource"].partition(":states:::")[2] for _, state in states(machine) if state["Type"] == "Task"
+    }
+    own = {_action(each) for each in resources - {"lambda:invoke"}}
+    assert own == {"dynamodb:GetItem", "dynamodb:UpdateItem", "events:PutEvents"}
+    statements = [it for name, it in template.statements() if name == "EnrichmentRole"]
+    targets = {"dynamodb": {"Fn::GetAtt": ["StateTable", "Arn"]}, "events": {"Fn::Sub": BUS}}
+    for action in own:
+        (on,) = [it["Resource"] for it in statements if action in listed(it["Action"])]
+        assert on == targets[action.partition(":")[0]], action
+
+
 def test_asl_validator_finds_no_fault(root: Path, text: str, tmp_path: Path) -> None:
     """It finds what neither cfn-lint nor an emulator does: a transition to nowhere, a state nobody reaches."""
     validator = root / "build" / "asl" / "node_modules" / ".bin" / "asl-validator"
@@ -82,6 +97,12 @@ def test_asl_validator_finds_no_fault(root: Path, text: str, tmp_path: Path) -> 
     run = subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]})
     assert shutil.which("node"), "asl-validator needs node"
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def _action(resource: str) -> str:
+    """The IAM action of an integration: dynamodb:updateItem is dynamodb:UpdateItem."""
+    service, method = resource.removeprefix("aws-sdk:").partition(".")[0].split(":")
+    return f"{service}:{method[0].upper()}{method[1:]}"
 
 
 def _filled(gap: re.Match[str]) -> str:

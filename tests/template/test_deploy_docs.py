@@ -7,8 +7,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from tests.template.code import OF_LAMBDA, folder_of, settings_of
+from tests.template.code import folder_of, settings_of
 from tests.template.reading import Node, Template
+
+OF_WORKFLOW_AND_ALERTS = 5  # figures that monitoring asks for beside two of each function
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +37,16 @@ def test_parameters_are_explained_with_their_defaults(sections: dict[str, str], 
     assert {name: cells[0] for name, cells in table.items()} == {
         name: said(each.get("Default")) for name, each in template.parameters.items()
     }
+    assert {name: cells[1] for name, cells in table.items()} == {
+        name: each["Description"] for name, each in template.parameters.items()
+    }
 
 
 def test_settings_are_those_that_functions_read(root: Path, sections: dict[str, str], template: Template) -> None:
     """A variable in the docs that nobody reads, or one read that nobody explains, costs an evening."""
     shared = set(template.whole["Globals"]["Function"]["Environment"]["Variables"])
     folders = {folder_of(role): root / "functions" / folder_of(role) / "app.py" for role in template.functions()}
-    read = {name: settings_of(app) - shared - OF_LAMBDA for name, app in folders.items()}
+    read = {name: settings_of(app) - shared for name, app in folders.items()}
     table = rows(sections["Settings of the functions"])
     assert set(table) == set().union(*read.values()) | shared
     for name in set(table) - shared:
@@ -50,7 +55,31 @@ def test_settings_are_those_that_functions_read(root: Path, sections: dict[str, 
 
 def test_outputs_are_explained(sections: dict[str, str], template: Template) -> None:
     """They are what other stacks and scripts hold on to."""
-    assert set(rows(sections["Outputs"])) == set(template.whole["Outputs"])
+    explained = {name: cells[0] for name, cells in rows(sections["Outputs"]).items()}
+    assert explained == {name: each["Description"] for name, each in template.whole["Outputs"].items()}
+
+
+def test_costs_count_the_alarms_and_figures_that_there_are(sections: dict[str, str], template: Template) -> None:
+    """A list of costs that lags behind the template is worse than none. 730 hours a month, as for the domain."""
+    alarms = len(template.of_type("AWS::CloudWatch::Alarm"))
+    assert f"| {alarms} alarms at 0.10 | {alarms * 0.10:.2f} |" in sections["Costs"]
+    watched = template.functions()["MonitorHealth"]["Environment"]["Variables"]["FUNCTION_NAMES"]["Fn::Join"][1]
+    figures = 2 * len(watched) + OF_WORKFLOW_AND_ALERTS
+    assert f"{figures} every five minutes" in sections["Costs"]
+    assert f"| {figures * 12 * 730 * 0.01 / 1_000:.2f} * |" in sections["Costs"]
+
+
+def test_nobody_is_told_that_usage_events_are_deleted(sections: dict[str, str], template: Template) -> None:
+    """Nothing deletes an index yet: a promise about retention is one about other people's data."""
+    said_so = "older events are refused; indexes are not deleted yet"
+    assert said_so in template.parameters["UsageRetentionDays"]["Description"]
+    assert said_so in sections["Parameters"]
+
+
+def test_first_deployment_on_a_domain_with_roles_of_its_own_is_kept(sections: dict[str, str]) -> None:
+    """A rollback would take the very role that is to be mapped."""
+    steps = sections["A domain that exists"]
+    assert steps.index("--disable-rollback") < steps.index("`ConfigureSearchRole`") < steps.rindex("--disable-rollback")
 
 
 def test_samconfig_knows_the_parameters_it_sets(root: Path, template: Template) -> None:
@@ -60,4 +89,5 @@ def test_samconfig_knows_the_parameters_it_sets(root: Path, template: Template) 
     overrides = [
         each for part in ("local", "production") for each in config[part]["deploy"]["parameters"]["parameter_overrides"]
     ]
-    assert {each.partition("=")[0] for each in overrides} <= set(template.parameters)
+    for name, _, value in (each.partition("=") for each in overrides):
+        assert value in map(str, template.parameters[name].get("AllowedValues", [value])), name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.template.code import OF_LAMBDA, folder_of, settings_of
+from tests.template.code import folder_of, settings_of
 from tests.template.reading import Template, load, walk
 
 ROLES = sorted(load(Path(__file__).resolve().parents[2] / "template.yaml").functions())
@@ -49,7 +49,7 @@ def test_environment_is_what_the_code_reads(root: Path, template: Template, role
     given = set(template.functions()[role].get("Environment", {}).get("Variables", {}))
     shared = set(template.whole["Globals"]["Function"]["Environment"]["Variables"])
     read = settings_of(root / "functions" / folder_of(role) / "app.py")
-    assert given == read - OF_LAMBDA - shared
+    assert given == read - shared
 
 
 @pytest.mark.parametrize("role", sorted(ASYNCHRONOUS))
@@ -79,6 +79,20 @@ def test_monitor_health_watches_every_other_function(template: Template) -> None
     names = template.functions()["MonitorHealth"]["Environment"]["Variables"]["FUNCTION_NAMES"]["Fn::Join"][1]
     others = {f"{folder_of(role)}=${{{role}Function}}" for role in ROLES if role != "MonitorHealth"}
     assert {each["Fn::Sub"] for each in names} == others
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_who_asks_for_accounts_may_ask(root: Path, template: Template, role: str) -> None:
+    """Refused, it judges every account by the limits of staging, and nothing fails."""
+    asks = "ORGANIZATION_ROLE_ARN" in settings_of(root / "functions" / folder_of(role) / "app.py")
+    attached = template.resources[f"{role}Role"]["Properties"]["ManagedPolicyArns"]
+    assert ({"Ref": "ReadAccountsPolicy"} in attached) is asks
+
+
+def test_nodes_are_one_or_an_even_number(template: Template) -> None:
+    """Two zones take an even number; OpenSearch refuses another only when the stack is half made."""
+    counts = template.parameters["OpenSearchInstanceCount"]["AllowedValues"]
+    assert counts == [1, 2, 4, 6, 8, 10]
 
 
 def test_cloudformation_waits_a_little_longer_than_set_up_may_take(template: Template) -> None:

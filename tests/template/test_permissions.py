@@ -103,28 +103,66 @@ def test_no_policy_of_aws_is_attached(template: Template, chat_template: Templat
     assert [arn for arn in attached if arn.get("Ref") not in template.of_type("AWS::IAM::ManagedPolicy")] == []
 
 
+def entering(template: Template) -> dict[str, list[tuple[Node, Node, str]]]:
+    """By role: (effect, methods, path) of each statement of the domain's own policy."""
+    found: dict[str, list[tuple[Node, Node, str]]] = {}
+    for it in template.resources["Domain"]["Properties"]["AccessPolicies"]["Statement"]:
+        path = it["Resource"]["Fn::Sub"].partition(":domain/*")[2]
+        for each in listed(it["Principal"]["AWS"]):
+            found.setdefault(each["Fn::GetAtt"][0], []).append((it["Effect"], listed(it["Action"]), path))
+    return found
+
+
+def granted(template: Template) -> dict[str, list[tuple[Node, Node, str]]]:
+    """The same of the policies that are attached to the roles."""
+    found: dict[str, list[tuple[Node, Node, str]]] = {}
+    for name, policy in template.of_type("AWS::IAM::ManagedPolicy").items():
+        for it in policy["PolicyDocument"]["Statement"] if name.endswith("SearchPolicy") else ():
+            path = it["Resource"]["Fn::Sub"][0].partition("${DomainArn}")[2]
+            for each in policy["Roles"]:
+                found.setdefault(each["Ref"], []).append((it["Effect"], listed(it["Action"]), path))
+    return found
+
+
 def test_only_roles_reach_the_domain(template: Template) -> None:
     """A domain on the internet that anybody may call is read by anybody."""
-    (statement,) = template.resources["Domain"]["Properties"]["AccessPolicies"]["Statement"]
-    assert all(each["Fn::GetAtt"][0].endswith("Role") for each in statement["Principal"]["AWS"])
+    for statement in template.resources["Domain"]["Properties"]["AccessPolicies"]["Statement"]:
+        assert all(each["Fn::GetAtt"][0].endswith("Role") for each in listed(statement["Principal"]["AWS"]))
+
+
+def test_each_role_has_the_methods_and_paths_of_its_class(template: Template) -> None:
+    """Who searches must not write, and only the set-up deletes."""
+    readers = {"DetectRole", "EstimateCostRole", "FindEvidenceRole", "MonitorHealthRole", "RedriveRole"}
+    writers = {"IngestRole", "RecordAnomalyRole", "RedriveRole"}
+    for role, statements in entering(template).items():
+        ways = {(method.removeprefix("es:ESHttp"), path) for _, methods, path in statements for method in methods}
+        allowed = set[tuple[str, str]]()
+        if role in readers:
+            allowed |= {("Get", ""), ("Head", ""), ("Post", "/usage-*/_search")}
+        if role in writers:
+            allowed |= {("Post", "/_bulk"), ("Post", "/usage-*"), ("Put", "/usage-*")}
+        if role == "ConfigureSearchRole":
+            allowed |= {(method, "") for method in ("Delete", "Get", "Head", "Post", "Put")}
+        assert ways == allowed, role
+
+
+def test_the_domain_allows_a_role_what_its_own_policy_allows(template: Template) -> None:
+    """In one account the two add up: what either allows too much, the other does not take back."""
+    ours = {
+        role: sorted((effect, methods, path.removesuffix("/*")) for effect, methods, path in statements)
+        for role, statements in granted(template).items()
+    }
+    assert {role: sorted(statements) for role, statements in entering(template).items()} == ours
 
 
 def test_what_may_search_reaches_the_domain_and_nothing_else_does(template: Template) -> None:
     """A function that is told where the domain is and may not enter fails at its first call."""
-    domain = template.resources["Domain"]["Properties"]["AccessPolicies"]["Statement"][0]
-    entering = {each["Fn::GetAtt"][0] for each in domain["Principal"]["AWS"]}
     told = {
         f"{role}Role"
         for role, each in template.functions().items()
         if "SEARCH_ENDPOINT" in each.get("Environment", {}).get("Variables", {})
     }
-    allowed = {
-        each["Ref"]
-        for name, policy in template.of_type("AWS::IAM::ManagedPolicy").items()
-        if name.endswith("SearchPolicy")
-        for each in policy["Roles"]
-    }
-    assert entering == told == allowed
+    assert set(entering(template)) == told == set(granted(template))
 
 
 def test_stored_things_are_encrypted_with_our_key(template: Template) -> None:
@@ -154,17 +192,19 @@ def test_bucket_and_topics_refuse_plain_text_lines(template: Template) -> None:
     assert set(block.values()) == {True}
 
 
-def test_domain_is_closed_and_survives_the_stack(template: Template) -> None:
+def test_domain_is_closed(template: Template) -> None:
     """What an emulator drops silently has to be asked of the template."""
-    domain = template.resources["Domain"]
-    settings = domain["Properties"]
-    assert (domain["DeletionPolicy"], domain["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    settings = template.resources["Domain"]["Properties"]
     assert settings["NodeToNodeEncryptionOptions"]["Enabled"]
     assert settings["DomainEndpointOptions"]["EnforceHTTPS"]
     assert settings["DomainEndpointOptions"]["TLSSecurityPolicy"].startswith("Policy-Min-TLS-1-2")
-    (statement,) = settings["AccessPolicies"]["Statement"]
-    assert "*" not in statement["Principal"]["AWS"]
-    assert all(list(each) == ["Fn::GetAtt"] for each in statement["Principal"]["AWS"])
+
+
+def test_what_cannot_be_brought_back_outlives_the_stack_but_not_a_failed_start(template: Template) -> None:
+    """A first deployment that fails ten times would otherwise leave ten domains to pay for."""
+    for name in ("DataKey", "FailureBucket", "Domain"):
+        kept = template.resources[name]
+        assert (kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain"), name
 
 
 def test_table_forgets_what_expires_and_can_be_put_back(template: Template) -> None:

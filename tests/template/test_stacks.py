@@ -8,12 +8,16 @@ import pytest
 from tests.template.reading import Node, Template, walk
 
 # A physical name, and why it is there. Each carries the stack's name, so that no two stacks share it.
-NAMED = {"EnrichmentLogGroup": "LogGroupName"}
+NAMED = {"EnrichmentLogGroup": "LogGroupName", "TrailSubscription": "FilterName"}
 NAMES = {
     "BucketName", "DomainName", "FunctionName", "LayerName", "LogGroupName", "ManagedPolicyName", "Name", "QueueName",
     "RoleName", "StateMachineName", "TableName", "TopicName", "AlarmName", "AliasName", "FilterName",
 }  # fmt: skip
-NOT_A_NAME_OF_THEIRS = {"AWS::Lambda::Permission", "AWS::Lambda::EventInvokeConfig", "AWS::Logs::SubscriptionFilter"}
+NAMES_OF_OTHERS = {
+    ("AWS::Lambda::Permission", "FunctionName"),
+    ("AWS::Lambda::EventInvokeConfig", "FunctionName"),
+    ("AWS::Logs::SubscriptionFilter", "LogGroupName"),
+}
 
 
 def test_no_resource_has_a_fixed_name(template: Template) -> None:
@@ -21,8 +25,8 @@ def test_no_resource_has_a_fixed_name(template: Template) -> None:
     named = {
         (name, key)
         for name, each in template.resources.items()
-        if each["Type"] not in NOT_A_NAME_OF_THEIRS
         for key in NAMES & set(each.get("Properties", {}))
+        if (each["Type"], key) not in NAMES_OF_OTHERS
     }
     assert named == set(NAMED.items())
     for name, key in NAMED.items():
@@ -40,6 +44,15 @@ def test_metrics_of_two_stacks_stay_apart(template: Template) -> None:
     """The dimension `service` is the stack: one stack's trouble must not raise the other's alarm."""
     shared = template.whole["Globals"]["Function"]["Environment"]["Variables"]
     assert shared["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
+
+
+def test_calls_of_every_role_of_ours_are_left_out(template: Template) -> None:
+    """By the exact names: a prefix also hides the roles of a stack whose name begins with ours, or of an attacker."""
+    roles = sorted(template.of_type("AWS::IAM::Role"))
+    for function in ("Ingest", "Redrive"):
+        comma, names = template.functions()[function]["Environment"]["Variables"]["OWN_ROLES"]["Fn::Join"]
+        assert comma == ","
+        assert sorted(each["Ref"] for each in names) == roles, function
 
 
 def holds(condition: Node, given: dict[str, str]) -> bool:

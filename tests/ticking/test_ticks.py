@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from tests.replay.driving import Delivered, run
 from tests.replay.test_promises import ACCOUNTS, schedules
 from tests.ticking.conftest import Executions, MemoryHistory, make_table, reader_of
 
-from usage_anomaly.anomalies.life_cycle import Told
+from usage_anomaly.anomalies.life_cycle import Due, Told
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.directory import Directory
@@ -65,6 +65,19 @@ def test_an_incident_is_told_once_and_its_snapshot_says_it_all(catalog: Catalog,
     assert {each.detector for each in start.anomaly.findings} == {"threshold", "burn_rate"}
 
 
+def visit_due_minutes(
+    catalog: Catalog, history: MemoryHistory, table: Table, executions: Executions, before: int
+) -> None:
+    """The minutes before the next arrival in which something is due; a deployment visits every minute."""
+    visited: set[datetime] = set()
+    while True:
+        waits = [each.at for each in rows.load(table, ACCOUNT, KIND).dues if each.at not in visited]
+        if not waits or min(waits) >= START + timedelta(minutes=before):
+            return
+        visited.add(min(waits))
+        one_tick(catalog, history, table, executions, int((min(waits) - START) / timedelta(minutes=1)))
+
+
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(schedules())
 def test_a_deployment_tells_what_a_replay_tells(catalog: Catalog, schedule: list[Delivered]) -> None:
@@ -73,7 +86,9 @@ def test_a_deployment_tells_what_a_replay_tells(catalog: Catalog, schedule: list
     history, executions = MemoryHistory(), Executions()
     with mock_aws():
         table = make_table()
-        for minute in sorted({minute for minute, _ in schedule}):
+        arrivals = sorted({minute for minute, _ in schedule})
+        for minute in arrivals:
+            visit_due_minutes(catalog, history, table, executions, minute)
             history.ingest(START + timedelta(minutes=minute), [each for at, each in schedule if at == minute])
             one_tick(catalog, history, table, executions, minute)
         deployed = {each.id: (each.alerts, each.closed_reason, each.joined_to) for each in told(table)}
@@ -126,7 +141,7 @@ def ingest_all(history: MemoryHistory, minute: int) -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("at", range(1, 12))
+@pytest.mark.parametrize("at", range(1, 19))
 def test_a_kill_at_any_side_effect_loses_and_doubles_nothing(
     catalog: Catalog, table: Table, at: int, after: bool
 ) -> None:
@@ -226,13 +241,110 @@ def test_one_instance_in_each_of_many_accounts_is_one_organization_anomaly(catal
     assert rows.load(table, ORGANIZATION, KIND).told[0].id == identity
 
 
-def test_the_state_table_protocol_is_what_boto3_gives(table: Table) -> None:
-    """A row is written on condition of its version: a stale writer changes nothing."""
+def test_a_stale_writer_changes_nothing(catalog: Catalog, table: Table) -> None:
+    """A row is written on condition of its version; what is due is found by its time."""
     read = rows.load(table, ACCOUNT, KIND)
-    assert rows.save(table, ACCOUNT, KIND, read, [], START, [])
-    assert not rows.save(table, ACCOUNT, KIND, read, [], START, [])
+    row = rows.Row(dues=(Due(START),))
+    assert rows.save(table, ACCOUNT, KIND, read, row, [])
+    assert not rows.save(table, ACCOUNT, KIND, read, row, [])
     assert list(rows.due_pairs(table, START)) == [(ACCOUNT, KIND)]
     assert list(rows.due_pairs(table, START - timedelta(minutes=1))) == []
+
+
+def test_news_that_come_while_others_are_judged_stay(table: Table) -> None:
+    """The second arrival must not be ticked off with the first."""
+    rows.note_news(table, ACCOUNT, KIND, START + timedelta(hours=1), START)
+    read = rows.news(table, ACCOUNT, KIND)
+    assert read is not None
+    rows.note_news(table, ACCOUNT, KIND, START, START + timedelta(minutes=1))
+    rows.judged(table, ACCOUNT, KIND, read)
+    left = rows.news(table, ACCOUNT, KIND)
+    assert left is not None
+    assert left.first == START
+    rows.judged(table, ACCOUNT, KIND, left)
+    assert rows.news(table, ACCOUNT, KIND) is None
+
+
+def test_a_load_that_never_fits_one_tick_starves_nobody(catalog: Catalog, table: Table) -> None:
+    """Each tick has time for two pairs only: the longest waiting comes first, and all are told in the end."""
+    history, executions = MemoryHistory(), Executions()
+    for account in range(6):
+        moved = [
+            msgspec.structs.replace(each, account_id=f"{account:012}", event_id=f"{account}-{each.event_id}")
+            for each in INCIDENT
+        ]
+        history.ingest(START + timedelta(minutes=5), moved)
+    for minute in range(20, 32):
+        left = iter([60.0, 60.0, *[0.0] * 20])
+        reader = reader_of(catalog, history, ACCOUNTS)
+        tick(reader, table, executions.start, START + timedelta(minutes=minute), lambda left=left: next(left))  # type: ignore[misc]  # bound at once
+    opened = {identity for identity, reason in alerts(executions) if reason == "opened"}
+    assert {each.split("-")[2] for each in opened} >= {f"{account:012}" for account in range(6)}
+
+
+def test_one_pair_that_cannot_be_judged_holds_up_no_other(catalog: Catalog, table: Table) -> None:
+    """A broken row is heard of by the function's error, after everything else was done."""
+    history, executions = MemoryHistory(), Executions()
+    history.ingest(START + timedelta(minutes=5), INCIDENT)
+    broken = {"pk": f"PAIR#000000000000#{KIND}", "sk": "TOLD", "told": "no json", "version": 1, "work": "DUE"}
+    table.put_item(Item={**broken, "at": rows.stamp(START)})
+    with pytest.raises(msgspec.DecodeError):
+        one_tick(catalog, history, table, executions, 20)
+    assert [reason for _, reason in alerts(executions)] == ["opened"]
+
+
+def test_an_account_that_nobody_can_name_now_undoes_nothing(catalog: Catalog, table: Table) -> None:
+    """A lookup that fails for a day must not withdraw what the account's own limits told."""
+    history, executions = MemoryHistory(), Executions()
+    small = [event(1, 0, ids=["i-1", "i-2", "i-3"], usd=0.1)]  # above development's limit, below staging's
+    history.ingest(START + timedelta(minutes=5), small)
+    one_tick(catalog, history, table, executions, 6)
+    forgetful = reader_of(catalog, history, {})
+    history.ingest(START + timedelta(minutes=7), [event(2, 1, ids=["i-4"], usd=0.1)])
+    tick(forgetful, table, executions.start, START + timedelta(minutes=8), always)
+    assert [reason for _, reason in alerts(executions)] == ["opened"]
+
+
+def test_more_alerts_than_a_transaction_takes_are_told_in_several_ticks(
+    catalog: Catalog, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is lost beyond the limit of 100 writes."""
+    monkeypatch.setattr(rows, "MOST_SNAPSHOTS", 3)
+    history, executions = MemoryHistory(), Executions()
+    bursts = [event(number, 300 * number, ids=[f"i-{number}-{n}" for n in range(3)], usd=1.0) for number in range(8)]
+    history.ingest(START + timedelta(minutes=2400), bursts)
+    for minute in range(2401, 2410):
+        one_tick(catalog, history, table, executions, minute)
+    assert [reason for _, reason in alerts(executions)].count("opened") == 8
+
+
+def test_growth_is_told_when_its_half_hour_is_over_though_nothing_arrives(catalog: Catalog, table: Table) -> None:
+    """Six at five past, 48 more at a quarter past, then silence: told at 35 past, not two hours later."""
+    history, executions = MemoryHistory(), Executions()
+    history.ingest(START + timedelta(minutes=5), [event(1, 3, ids=[f"a-{n}" for n in range(6)], usd=1.0)])
+    one_tick(catalog, history, table, executions, 5)
+    history.ingest(START + timedelta(minutes=15), [event(2, 13, ids=[f"b-{n}" for n in range(24)], usd=1.0)])
+    for minute in range(15, 40):
+        one_tick(catalog, history, table, executions, minute)
+    assert [(alert.reason, alert.at - START) for alert in told(table)[0].alerts] == [
+        ("opened", timedelta(minutes=5)),
+        ("grown", timedelta(minutes=35)),
+    ]
+
+
+def test_history_that_was_deleted_undoes_nothing(catalog: Catalog, table: Table) -> None:
+    """Machines of 50 days ago still run: retention is no release, and their reminders go on."""
+    history, executions = MemoryHistory(), Executions()
+    history.ingest(START + timedelta(minutes=5), INCIDENT)
+    one_tick(catalog, history, table, executions, 20)
+    late = 50 * 24 * 60
+    del history.rows[("e0000", KIND, "")]
+    history.ingest(START + timedelta(minutes=late), [event(900, late - 5, ids=["i-new"], usd=0.01)])
+    one_tick(catalog, history, table, executions, late)
+    one_tick(catalog, history, table, executions, late + 1)
+    reasons = [reason for _, reason in alerts(executions)]
+    assert "closed" not in reasons
+    assert reasons[:2] == ["opened", "quiet"]
 
 
 def test_a_snapshot_that_cannot_start_holds_up_no_other(catalog: Catalog, table: Table) -> None:

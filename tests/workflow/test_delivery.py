@@ -7,11 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError
 from botocore.stub import ANY, Stubber
 from msgspec import to_builtins
 from msgspec.structs import replace
 from tests.enrichment import incidents
-from tests.workflow.world import World, incident
+from tests.workflow.world import World, failing, incident
 
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.state import claims
@@ -89,6 +90,25 @@ def test_there_are_no_more_side_effects_than_those_killed(world: World, result: 
     effects: list[str] = []
     assert _deliver(world, result, "one", NOW, effects) == "SENT"
     assert effects == ["update_item", "publish", "update_item"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "UpdateItem"),
+        ConnectTimeoutError(endpoint_url="https://dynamodb"),
+    ],
+    ids=["throttled", "away"],
+)
+def test_a_mark_that_cannot_be_written_tells_nobody_twice(
+    world: World, result: Result, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Raised, it would be tried again from the start by the state machine: the claim is its own, and it would publish."""
+    monkeypatch.setattr(claims, "mark_sent", failing(error))
+    event = to_builtins(DeliveryInput(result=result, execution="one"))
+    delivered = run(event, world.table, world.sns, world.topic, NOW)
+    assert (delivered["outcome"], delivered["marked"]) == ("SENT", False)
+    assert len(world.mails()) == 1
 
 
 def test_a_publish_that_is_refused_is_made_up_for(world: World, result: Result) -> None:

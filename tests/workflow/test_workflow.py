@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from moto.events.models import EventsBackend
 from msgspec.structs import replace
 from tests.enrichment import incidents
@@ -231,6 +232,27 @@ def test_a_delivery_waits_while_another_execution_holds_the_claim(world: World, 
     assert world.run(given)["status"] == "SUCCEEDED"
     assert world.calls["deliver_alert"] == 4
     assert len(world.mails()) == 1
+
+
+def test_a_delivery_outlasts_a_long_refusal(world: World, given: Input) -> None:
+    """Somebody locks the key for half an hour: everybody else is told, and the alert comes when it opens again."""
+    locked = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Publish")
+    world.steps["deliver_alert"] = _failing_first(world.handler("deliver_alert"), locked, times=20)
+    world.steps["record_anomaly"] = failing(RuntimeError("broken"))
+    world.run(given)
+    assert world.calls["deliver_alert"] == 21
+    assert len(world.mails()) == 1
+
+
+def test_a_mark_that_cannot_be_written_is_no_second_mail(
+    world: World, given: Input, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The table is throttled just after the publish: sent once, the execution succeeds, and the log warns."""
+    throttled = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "UpdateItem")
+    monkeypatch.setattr(claims, "mark_sent", failing(throttled))
+    assert world.run(given)["status"] == "SUCCEEDED"
+    assert (world.calls["deliver_alert"], len(world.mails())) == (1, 1)
+    assert "told, but the claim could not be marked" in caplog.messages
 
 
 def test_an_anomaly_of_refused_calls_is_told(world: World, catalog: Catalog) -> None:

@@ -1,7 +1,7 @@
 """Which account is this, as far as a tick may find out?
 
-A tick must not wait for AWS Organizations, whose request rates are low: it asks for a few unknown accounts a tick and judges
-the others by staging's limits until a later one knows them.
+A tick must not wait for AWS Organizations, whose request rates are low: it reads what is kept in memory and in the table,
+and asks for a few accounts that nobody knows yet. What nobody can say now is None, and judged as it was before.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.enrichment.accounts import Account
-from usage_anomaly.state import Table
+from usage_anomaly.state import Table, accounts
 from usage_anomaly.workflow import enrich_account
 
 QUESTIONS_A_TICK = 5
@@ -34,17 +35,26 @@ class Directory:
         self._now, self._left = now, QUESTIONS_A_TICK
 
     def account(self, account_id: str) -> Account | None:
-        """The account, or None where it is not known, or not yet."""
+        """The account, or None where it is not known, or not now."""
+        known = self._memory.get(account_id)
+        if known is not None and self._now - known[0] < accounts.KEPT:
+            return known[1]
         missed = self._missing.get(account_id)
-        if missed is not None and self._now - missed < FORGET_MISSES:
+        if account_id == ORGANIZATION or (missed is not None and self._now - missed < FORGET_MISSES):
             return None
-        if account_id not in self._memory:
-            if self._left == 0:
-                return None
-            self._left -= 1
+        found = accounts.read(self._table, account_id, self._now)
+        if found is not None:
+            self._memory[account_id] = (self._now, found)
+            return found
+        return self._ask(account_id) or (known[1] if known is not None else None)
+
+    def _ask(self, account_id: str) -> Account | None:
+        if self._left == 0:
+            return None
+        self._left -= 1
         try:
             found = enrich_account.look(account_id, self._memory, self._table, self._organizations, self._now).account
-        except (ClientError, BotoCoreError):  # busy or out of reach: detection goes on without it
+        except (ClientError, BotoCoreError):  # busy or out of reach: the tick goes on without it
             found, self._left = None, 0
         if found is None:
             self._missing[account_id] = self._now

@@ -67,7 +67,7 @@ REMEDY: dict[Area, str] = {
     "lag": "look at the ingest function's log and the cluster; nothing is lost, it is stored late",
     "outbox": "look whether detect may start executions, and at the state machine's quota",
     "alerts": "look at the executions that ran long, and at the outbox",
-    "workflow": "open the failed executions and redrive them; an alert may not have been delivered",
+    "workflow": "start each failed execution's input again under a new name (redrive delivers nothing); an alert may be missing",
     "dead_letters": "redrive runs by itself once the cluster is healthy; if they stay, read the redrive function's log",
 }
 

@@ -143,12 +143,13 @@ def keep_rejected(
     later = [Refusal(reason=each.reason, event=each.event) for each in rejected if each.retryable]
     never = [Refusal(reason=each.reason, event=each.event) for each in rejected if not each.retryable]
     whole = payload.decode(errors="replace") if payload and refused else None
-    if later:
-        store.keep(f"{RETRYABLE}{name}", _part(now, later))
     if refused or never:
-        # A name of its own: what is retried and then refused for good must not replace what the payload left here.
-        final = name if payload else f"retried-{name}"
+        # What is retried and then refused for good must replace neither what the payload left here nor what another
+        # run refused of the same payload: named for its content, the same refusals are the same object.
+        final = name if payload else f"retried-{_digest(msgspec.json.encode(never))}-{name}"
         store.keep(f"{FINAL}{final}", _part(now, [*refused, *never], whole))
+    if later:  # last: it replaces the object that held the others too
+        store.keep(f"{RETRYABLE}{name}", _part(now, later))
     return bool(later)
 
 
@@ -184,4 +185,8 @@ def _part(now: datetime, refusals: Sequence[Refusal], payload: str | None = None
 
 def _name(payload: bytes) -> str:
     """The same payload has the same name, however often it comes."""
-    return hashlib.blake2b(payload, digest_size=16).hexdigest() + ".json"
+    return _digest(payload) + ".json"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()

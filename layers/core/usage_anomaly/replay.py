@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
 from usage_anomaly.anomalies.extents import Extent, Extents
-from usage_anomaly.anomalies.life_cycle import WATERMARK, Tick, Told, View, due, update
+from usage_anomaly.anomalies.life_cycle import WATERMARK, Due, Tick, Told, View, due, update
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasable, rules_of
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import ATTEMPTS, Catalog
@@ -81,11 +81,13 @@ class Replay:
         self._coverage: dict[str, int] = {}
         self._totals: dict[str, CappedTotal] = {}
         self._extents: dict[Pair, Extents] = {}
-        self._due: dict[Pair, datetime] = {}
+        self._due: dict[Pair, list[Due]] = {}
+        self._watermark: datetime | None = None
 
     def tick(self, minute: datetime, arrivals: Iterable[Arrival]) -> None:
         """Take in all that arrived in a minute and tell what it leads to."""
         arrivals = list(arrivals)
+        self._catch_up(minute)
         touched: dict[Pair, int] = {}
         self._cover(arrivals, touched)
         self.fresh = self._take_new(arrivals)
@@ -96,10 +98,12 @@ class Replay:
             total = self._totals.setdefault(kind, CappedTotal())
             cap = limit_of(self.catalog, pair, self._type(account_id))
             total.put(account_id, bucket, self.series[pair].quantity(bucket, bucket), cap)
-        now = Tick(minute=minute, watermark=minute - WATERMARK)
+        self._watermark = minute - WATERMARK
+        now = Tick(minute=minute, watermark=self._watermark)
         for pair in sorted(touched):
             self._judge(pair, touched[pair])
-        for pair in sorted({*touched, *(pair for pair, when in self._due.items() if when <= minute)}):
+        overdue = {pair for pair, waits in self._due.items() if any(each.now(now) for each in waits)}
+        for pair in sorted({*touched, *overdue}):
             self._step(pair, now)
 
     def take_untimed(self, keys: bytes) -> None:
@@ -141,6 +145,24 @@ class Replay:
         if account_id == ORGANIZATION:
             return min(self._coverage.values(), default=None)
         return self._coverage.get(account_id)
+
+    def _catch_up(self, minute: datetime) -> None:
+        """Visit the minutes before this one in which growth or a reminder was due though nothing arrived."""
+        if self._watermark is None:
+            return
+        visited: set[tuple[datetime, Pair]] = set()
+        while True:
+            waits = [
+                (each.at, pair)
+                for pair, dues in self._due.items()
+                for each in dues
+                if each.watermark is None and each.at < minute and (each.at, pair) not in visited
+            ]
+            if not waits:
+                return
+            at, pair = min(waits)
+            visited.add((at, pair))
+            self._step(pair, Tick(minute=at, watermark=self._watermark))
 
     def _cover(self, arrivals: Sequence[Arrival], touched: dict[Pair, int]) -> None:
         """Note earlier first records; they change which days count for habits, so all of the account is judged again."""
@@ -195,9 +217,7 @@ class Replay:
         ranges = [(each.start, each.last_seen) for each in telling]
         after, owners = update(pair[1], pair[0], told, ranges, views.__getitem__, now)
         self.told[pair] = after
-        self._due[pair] = min(
-            (due(after[owner], seen) for owner, seen in zip(owners, views, strict=True)), default=_NEVER
-        )
+        self._due[pair] = [each for owner, seen in zip(owners, views, strict=True) for each in due(after[owner], seen)]
 
     def _type(self, account_id: str) -> AccountType:
         return self._types.get(account_id, "unknown")
@@ -212,9 +232,6 @@ class Replay:
     def wants(self, kind: str) -> bool:
         """Whether a kind, or the refused calls for it, is to be judged and counted."""
         return self._kinds is None or kind.removesuffix(ATTEMPTS) in self._kinds
-
-
-_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def _last_known(told: Told) -> Extent:

@@ -1,87 +1,260 @@
 """Which resources of a series run, since when, at what rate?
 
-Launches, starts and releases by resource id, in order of event time, whatever order they came in.
+Launches, starts and releases by resource, in order of event time, whatever order they came in. Each question is a
+search in sorted rows: a machine that is stopped and started all day costs no more than as many machines.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from statistics import median_low
+
+import msgspec
 
 from usage_anomaly.usage import UsageEvent
 
 MICRO = 1_000_000
 MEDIAN_OF = 100  # launches that speak for one whose record was not read
-_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
-_Launch = tuple[datetime, str, int | None]  # when, by which record, micro-dollars an hour of one resource
+Resource = tuple[str, str, str]  # account, region, id: the name of a database is unique in its region only
+Run = tuple[str, str, str, datetime]  # a resource, and when it was launched or started
+
+_Launch = tuple[datetime, str, str, int, int]  # when, by which record and call, rate of its own, last rate known
+_Release = tuple[datetime, str]
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+_UNKNOWN = -1
+_WHEN = itemgetter(0)
+_PART = ":"  # i-1:/dev/sda1 hangs on i-1, and ends with it
+_START = "Start"  # how AWS names the calls that start what stood still; all others make something new
+
+
+def resources(event: UsageEvent) -> list[Resource]:
+    """The resources that an event names."""
+    return [(event.account_id, event.region, each) for each in event.resource_ids]
+
+
+def runs(event: UsageEvent) -> list[Run]:
+    """The resources that a use names, with its time: what a release ends."""
+    return [(event.account_id, event.region, each, event.event_time) for each in event.resource_ids]
+
+
+def holder(resource: Resource) -> Resource | None:
+    """What a resource hangs on and ends with: the instance of a volume that was launched with it."""
+    name, mark, _ = resource[2].partition(_PART)
+    return (resource[0], resource[1], name) if mark else None
+
+
+def released_among(ours: Iterable[Resource], releases: Sequence[UsageEvent]) -> set[Resource]:
+    """Those of some resources that the releases end, by their own id or with what they hang on."""
+    named = {each for event in releases if event.quantity for each in resources(event)}
+    holders = {each for event in releases if not event.quantity for each in resources(event)}
+    return {each for each in ours if each in named or holder(each) in holders}
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """What a launch or release says about others: when those came that count otherwise now (`worth`), and when those
+    were launched that end otherwise."""
+
+    worth: list[datetime]
+    ended: list[datetime]
+
+
+class _Line:
+    """One resource over time, both rows sorted."""
+
+    __slots__ = ("launches", "releases")
+
+    def __init__(self, releases: Iterable[_Release]) -> None:
+        self.launches: list[_Launch] = []
+        self.releases: list[_Release] = list(releases)
+
+    def first_release(self, since: datetime) -> datetime | None:
+        """The first at or after a moment. What comes in the same second as a launch comes after it."""
+        at = bisect_left(self.releases, (since,))
+        return self.releases[at][0] if at < len(self.releases) else None
+
+    def last_launch(self, until: datetime) -> _Launch | None:
+        at = bisect_right(self.launches, until, key=_WHEN)
+        return self.launches[at - 1] if at else None
+
+    def launch(self, row: tuple[datetime, str, str, int]) -> list[datetime]:
+        """Add a launch; gives the times of what it changes: later launches with a rate from it or repeating it, and
+        the first release of each."""
+        at = bisect_left(self.launches, row)
+        when, _, call, rate = row
+        carried = rate if rate != _UNKNOWN or not at else self.launches[at - 1][4]
+        self.launches.insert(at, (*row, carried))
+        first = self.first_release(when)
+        changed = [] if first is None else [first]
+        carries, repeats = rate != _UNKNOWN, True
+        for place in range(at + 1, len(self.launches)):
+            later = self.launches[place]
+            carries = carries and later[3] == _UNKNOWN
+            repeats = repeats and (first is None or later[0] <= first)
+            if not carries and not repeats:
+                break
+            if carries:
+                self.launches[place] = (*later[:4], rate)
+                release = self.first_release(later[0])
+                changed += [] if release is None else [release]
+            changed.append(later[0])
+            repeats = repeats and later[2] != call
+        return changed
+
+    def release(self, row: _Release, changed: Changed) -> None:
+        """Add a release, and note what it changes: the launches that it ends, the next release, the launches after."""
+        at = bisect_left(self.releases, row)
+        self.releases.insert(at, row)
+        low = bisect_right(self.launches, self.releases[at - 1][0], key=_WHEN) if at else 0
+        high = bisect_right(self.launches, row[0], key=_WHEN)
+        changed.ended.extend(map(_WHEN, self.launches[low:high]))
+        following = self.releases[at + 1][0] if at + 1 < len(self.releases) else None
+        if following is not None:
+            changed.worth.append(following)
+        calls = set[str]()
+        for place in range(high, len(self.launches)):
+            later = self.launches[place]
+            if following is not None and later[0] > following:
+                break
+            if later[2] not in calls:
+                calls.add(later[2])
+                changed.worth.append(later[0])
 
 
 class Ledger:
-    """Launches and releases of one kind in one account."""
+    """Launches and releases of one kind in one account. A release of quantity 0 names what its resources hang on."""
 
     def __init__(self) -> None:
-        self._launches: dict[str, list[_Launch]] = {}
-        self._releases: dict[str, list[tuple[datetime, str]]] = {}
+        self._lines: dict[Resource, _Line] = {}
+        self._parts: dict[Resource, list[Resource]] = {}  # what is known to hang on a holder
+        self._holders: dict[Resource, list[_Release]] = {}  # when holders were released
         self._rates: list[tuple[datetime, str, int]] = []
+        self._unsure: list[datetime] = []  # when something was released whose rate was not known then
 
-    def take(self, event: UsageEvent) -> list[datetime]:
-        """Note a launch or release; gives the times of the launches that a release ends."""
-        if event.direction != "release":
-            self._launch(event)
-            return []
-        ended: list[datetime] = []
-        for each in event.resource_ids:
-            insort(self._releases.setdefault(each, []), (event.event_time, event.event_id))
-            ended += [when for when, *_ in self._launches.get(each, ()) if when <= event.event_time]
-        return ended
+    def take(self, event: UsageEvent) -> Changed:
+        """Note a launch or release; gives what it changes besides itself."""
+        changed = Changed([], [])
+        if event.direction == "release":
+            self._release(event, changed)
+        elif not event.dry_run:
+            self._launch(event, changed)
+        return changed
 
-    def released_at(self, resource_id: str, launched: datetime) -> datetime | None:
+    def named(self, release: UsageEvent) -> list[Resource]:
+        """The resources that a release ends: of a holder those known to hang on it."""
+        if release.quantity:
+            return resources(release)
+        return [part for each in resources(release) for part in self._parts.get(each, ())]
+
+    def released_at(self, resource: Resource, launched: datetime) -> datetime | None:
         """When the resource was released for the first time at or after `launched`, or None."""
-        return next((when for when, _ in self._releases.get(resource_id, ()) if when >= launched), None)
+        line = self._lines.get(resource)
+        return None if line is None else line.first_release(launched)
 
-    def launched_before(self, resource_id: str, event: UsageEvent) -> datetime | None:
-        """When the resource was last launched or started before `event`, or None if no record of it was read."""
-        launch = self._last(resource_id, event)
+    def launched_before(self, resource: Resource, release: UsageEvent) -> datetime | None:
+        """When the resource was last launched or started before a release, or None if no record of it was read."""
+        launch = self._last(resource, release.event_time)
         return None if launch is None else launch[0]
+
+    def repeated(self, resource: Resource, event: UsageEvent) -> bool:
+        """Whether the same call launched the resource before and nothing released it since.
+
+        A launch tried again with its client token answers with the ids of the first. A start is none of these: what is
+        started stood still, whether or not its stop was read.
+        """
+        line = self._lines.get(resource)
+        if line is None or len(line.launches) < 2 or event.event_name.startswith(_START):
+            return False
+        ends = bisect_left(line.releases, (event.event_time,))
+        since = line.releases[ends - 1][0] if ends else None
+        for at in range(bisect_left(line.launches, (event.event_time, event.event_id)) - 1, -1, -1):
+            earlier = line.launches[at]
+            if since is not None and earlier[0] <= since:
+                return False
+            if earlier[2] == event.event_name:
+                return True
+        return False
 
     def started_rate(self, event: UsageEvent) -> int | None:
         """Micro-dollars an hour of an event whose record names no type, from earlier launches of the same resources."""
-        launches = [self._last(each, event) for each in event.resource_ids]
-        rates = [launch[1] for launch in launches if launch is not None and launch[1] is not None]
-        return sum(rates) if rates and len(rates) == len(launches) else None
+        total = 0
+        for each in resources(event):
+            line = self._lines.get(each)
+            at = 0 if line is None else bisect_left(line.launches, (event.event_time, event.event_id))
+            if line is None or at == 0 or line.launches[at - 1][4] == _UNKNOWN:
+                return None
+            total += line.launches[at - 1][4]
+        return total if event.resource_ids else None
 
-    def rate_released(self, resource_id: str, release: UsageEvent) -> int:
+    def rate_released(self, resource: Resource, release: UsageEvent) -> int:
         """Micro-dollars an hour that one release takes off.
 
         Nothing if the resource was released before and not started since. A launch that was not read, or had no price,
-        counts with the median of the last 100 launches before the release.
+        counts with the median of the last 100 launches before the release; not for a holder's release, which says
+        nothing of how many hang on it.
         """
-        since, rate = self._last(resource_id, release) or (_BEGINNING, None)
-        this = (release.event_time, release.event_id)
-        if any(since <= row[0] and row < this for row in self._releases.get(resource_id, ())):
+        launch, line = self._last(resource, release.event_time), self._lines[resource]
+        since = launch[0] if launch is not None else _BEGINNING
+        at = bisect_left(line.releases, (release.event_time, release.event_id))
+        if at and line.releases[at - 1][0] >= since:
             return 0
-        if rate is not None:
-            return rate
-        end = bisect_right(self._rates, release.event_time, key=lambda row: row[0])
+        if launch is not None and launch[4] != _UNKNOWN:
+            return launch[4]
+        return self._median(release.event_time) if release.quantity else 0
+
+    def _median(self, until: datetime) -> int:
+        end = bisect_right(self._rates, until, key=_WHEN)
         recent = self._rates[max(0, end - MEDIAN_OF) : end]
         return median_low([rate for *_, rate in recent]) if recent else 0
 
-    def _launch(self, event: UsageEvent) -> None:
-        rate = None if event.usd_per_hour is None else round(event.usd_per_hour * MICRO / max(event.quantity, 1))
-        for each in event.resource_ids:
-            rows = self._launches.setdefault(each, [])
-            insort(rows, (event.event_time, event.event_id, rate), key=lambda row: row[:2])
-        if rate is not None and event.resource_ids:
-            insort(self._rates, (event.event_time, event.event_id, rate))
+    def _last(self, resource: Resource, until: datetime) -> _Launch | None:
+        line = self._lines.get(resource)
+        return None if line is None else line.last_launch(until)
 
-    def _last(self, resource_id: str, event: UsageEvent) -> tuple[datetime, int | None] | None:
-        """The last launch or start before the event, and the last rate known for the resource."""
-        rows = [
-            row
-            for row in self._launches.get(resource_id, ())
-            if row[0] <= event.event_time and row[1] != event.event_id
-        ]
-        rates = [rate for *_, rate in rows if rate is not None]
-        return (rows[-1][0], rates[-1] if rates else None) if rows else None
+    def _line(self, resource: Resource) -> _Line:
+        line = self._lines.get(resource)
+        if line is None:
+            above = holder(resource)
+            line = self._lines[resource] = _Line(self._holders.get(above, ()) if above else ())
+            if above:
+                self._parts.setdefault(above, []).append(resource)
+        return line
+
+    def _launch(self, event: UsageEvent, changed: Changed) -> None:
+        rate = _UNKNOWN
+        if event.usd_per_hour is not None:
+            rate = round(event.usd_per_hour * MICRO / max(event.quantity, 1))
+        row = (event.event_time, event.event_id, event.event_name, rate)
+        for each in resources(event):
+            changed.worth.extend(self._line(each).launch(row))
+        if rate != _UNKNOWN and event.resource_ids:
+            rated = (event.event_time, event.event_id, rate)
+            at = bisect_left(self._rates, rated)
+            self._rates.insert(at, rated)
+            if self._unsure and self._unsure[-1] >= event.event_time:
+                changed.worth.extend(self._with_other_median(at))
+
+    def _with_other_median(self, at: int) -> list[datetime]:
+        """When something was released whose median the rate at a place, just added, is part of."""
+        low = bisect_left(self._unsure, self._rates[at][0])
+        last = at + MEDIAN_OF
+        high = bisect_left(self._unsure, self._rates[last][0]) if last < len(self._rates) else len(self._unsure)
+        return self._unsure[low:high]
+
+    def _release(self, event: UsageEvent, changed: Changed) -> None:
+        row = (event.event_time, event.event_id)
+        if not event.quantity:
+            for each in resources(event):
+                insort(self._holders.setdefault(each, []), row)
+        unsure = False
+        for each in self.named(event):
+            line = self._line(each)
+            line.release(row, changed)
+            launch = line.last_launch(event.event_time)
+            unsure = unsure or launch is None or launch[4] == _UNKNOWN
+        if unsure:
+            insort(self._unsure, event.event_time)

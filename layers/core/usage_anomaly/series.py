@@ -14,7 +14,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from usage_anomaly.resources import MICRO, Ledger
+from usage_anomaly.resources import MICRO, Ledger, Resource, resources
 from usage_anomaly.usage import UsageEvent
 
 BUCKET_SECONDS = 300
@@ -39,7 +39,7 @@ def bucket_start(bucket: int) -> datetime:
 class Sums:
     """Running sums over numbered buckets, extended lazily; `value` tells what a bucket holds now.
 
-    `touch` a bucket when its value may have changed, `touch_from` when that of later ones may have changed too.
+    `touch` a bucket when its value may have changed.
     """
 
     __slots__ = ("_sums", "_value", "_values", "keys")
@@ -57,10 +57,12 @@ class Sums:
         self._values.pop(bucket, None)
         del self._sums[at + 1 :]
 
-    def touch_from(self, bucket: int) -> None:
-        self.touch(bucket)
-        for key in self.keys[bisect_left(self.keys, bucket) :]:
-            self._values.pop(key, None)
+    def at(self, bucket: int) -> int:
+        """What a touched bucket holds."""
+        found = self._values.get(bucket)
+        if found is None:
+            found = self._values[bucket] = self._value(bucket)
+        return found
 
     def between(self, low: int, high: int) -> list[int]:
         """The touched buckets in [low, high], both included, in order."""
@@ -68,10 +70,8 @@ class Sums:
 
     def sum(self, low: int, high: int) -> int:
         """The sum over [low, high], both included."""
-        for key in self.keys[len(self._sums) - 1 :]:
-            if key not in self._values:
-                self._values[key] = self._value(key)
-            self._sums.append(self._sums[-1] + self._values[key])
+        for place in range(len(self._sums) - 1, len(self.keys)):
+            self._sums.append(self._sums[-1] + self.at(self.keys[place]))
         return self._sums[bisect_right(self.keys, high)] - self._sums[bisect_left(self.keys, low)]
 
 
@@ -91,7 +91,7 @@ def _order(event: UsageEvent) -> tuple[datetime, str, str]:
 
 
 class _Bucket:
-    """The events of five minutes; `merged` is the busy kinds' form: one event per distinct doer and thing."""
+    """The events of five minutes; `merged` is the busy kinds' form: one event per distinct doer and thing, and their use."""
 
     __slots__ = ("events", "merged", "quantity", "truncated")
 
@@ -103,44 +103,49 @@ class _Bucket:
 
 
 class Series:
-    """Usage of one kind in one account. `tally` merges events that differ in nothing but id and time (busy kinds)."""
+    """Usage of one kind in one account. `tally` merges events that differ in nothing but id and time (busy kinds).
+
+    A launch that repeats one (the same call, the same resource, not released in between) is kept and counts nothing.
+    """
 
     def __init__(self, *, tally: bool = False) -> None:
         self._tally = tally
         self._buckets: dict[int, _Bucket] = {}
         self._ledger = Ledger()
-        self._gross = Sums(lambda key: self._buckets[key].quantity)
+        self._gross = Sums(self._quantity_of)
+        self._cut = Sums(self._truncated_of)
         self._net = Sums(self._net_of)
-        self._standing = Sums(self._standing_of)
-        self._resources = Sums(lambda key: sum(len(each.resource_ids) for each in self._uses(key)))
+        self._standing = Sums(lambda key: sum(self._standing_of(each) for each in self._uses(key)))
+        self._resources = Sums(lambda key: sum(len(self._counted_resources(each)) for each in self._uses(key)))
         self._gone = Sums(lambda key: sum(self._gone_of(each) for each in self._uses(key)))
 
-    def add(self, event: UsageEvent) -> int:
-        """Take one event in and return its bucket. Dry runs are kept as evidence and count nothing."""
+    def add(self, event: UsageEvent) -> list[int]:
+        """Take one event in; its bucket and the later ones that count otherwise now. Dry runs are evidence only."""
         if len(set(event.resource_ids)) < len(event.resource_ids):  # a record may name one resource twice
             event = replace(event, resource_ids=tuple(dict.fromkeys(event.resource_ids)))
         number = bucket_of(event.event_time)
         bucket = self._buckets.get(number)
         if bucket is None:
             bucket = self._buckets[number] = _Bucket()
+        if not self._tally:
+            insort(bucket.events, event, key=_order)
+            return self._note(number, event)
+        _merge(bucket.merged, event)
         if event.direction != "release" and not event.dry_run:
             bucket.quantity += event.quantity
             bucket.truncated += event.quantity if event.truncated else 0
-        if self._tally:
-            _merge(bucket.merged, event)
-        else:
-            insort(bucket.events, event, key=_order)
-        self._touch(number, event)
-        return number
+        for sums in (self._gross, self._cut, self._net):
+            sums.touch(number)
+        return [number]
 
     def used_since(self, bucket: int) -> list[int]:
         """The buckets with use from `bucket` on, in order."""
         keys = self._gross.keys
-        return [key for key in keys[bisect_left(keys, bucket) :] if self._buckets[key].quantity > 0]
+        return [key for key in keys[bisect_left(keys, bucket) :] if self._gross.at(key) > 0]
 
     def first_used(self, low: int, high: int) -> int:
         """The first bucket with use in [low, high]; `high` where there is none."""
-        return next((key for key in self._gross.between(low, high) if self._buckets[key].quantity > 0), high)
+        return next((key for key in self._gross.between(low, high) if self._gross.at(key) > 0), high)
 
     def quantity(self, low: int, high: int) -> int:
         """Gross use in the buckets [low, high], both included."""
@@ -158,7 +163,7 @@ class Series:
         return self._standing.sum(low, high)
 
     def resources(self, low: int, high: int) -> int:
-        """How many resource ids the use in [low, high] names."""
+        """How many resources the use in [low, high] names."""
         return self._resources.sum(low, high)
 
     def gone(self, low: int, high: int) -> int:
@@ -169,7 +174,7 @@ class Series:
         """Micro-dollars an hour that releases in [low, high] take off for what was launched in the ranges."""
         taken = 0
         for event in self.events(low, high) if launched else ():
-            for each in event.resource_ids if event.direction == "release" else ():
+            for each in self._ledger.named(event) if event.direction == "release" else ():
                 since = self._ledger.launched_before(each, event)
                 if since is not None and any(first <= bucket_of(since) <= last for first, last in launched):
                     taken += self._ledger.rate_released(each, event)
@@ -177,7 +182,7 @@ class Series:
 
     def truncated(self, low: int, high: int) -> int:
         """The part of the use in [low, high] that truncated records report."""
-        return sum(self._buckets[key].truncated for key in self._gross.between(low, high))
+        return self._cut.sum(low, high)
 
     def events(self, low: int, high: int) -> Iterator[UsageEvent]:
         """All events of [low, high] in order of time and id, dry runs and releases included."""
@@ -185,42 +190,69 @@ class Series:
             bucket = self._buckets[key]
             yield from sorted(bucket.merged.values(), key=_order) if self._tally else bucket.events
 
-    def released_at(self, resource_id: str, launched: datetime) -> datetime | None:
+    def uses(self, low: int, high: int) -> Iterator[UsageEvent]:
+        """What counts of the events of [low, high]: use without the resources that it repeats; none of quantity 0."""
+        for event in self.events(low, high):
+            counted = 0 if event.direction == "release" or event.dry_run else self._counted(event)
+            if counted == event.quantity > 0:
+                yield event
+            elif counted > 0:
+                yield _part(event, counted, self._counted_resources(event))
+
+    def released_at(self, resource: Resource, launched: datetime) -> datetime | None:
         """When the resource was released for the first time at or after `launched`, or None."""
-        return self._ledger.released_at(resource_id, launched)
+        return self._ledger.released_at(resource, launched)
 
     def started_rate(self, event: UsageEvent) -> int | None:
         """Micro-dollars an hour of an event whose record names no type, from earlier launches of the same resources."""
         return self._ledger.started_rate(event)
 
-    def launch_read(self, resource_id: str, release: UsageEvent) -> bool:
-        """Whether the launch of a resource was read that `release` releases."""
-        return self._ledger.launched_before(resource_id, release) is not None
+    def launches_read(self, release: UsageEvent) -> bool:
+        """Whether the launches of all that `release` ends were read."""
+        ends = self._ledger.named(release)
+        return all(self._ledger.launched_before(each, release) is not None for each in ends)
 
-    def _touch(self, number: int, event: UsageEvent) -> None:
-        """Let all sums know. A launch may change what later starts and releases are worth; a release, later releases."""
-        self._gross.touch(number)
-        if self._tally:
-            self._net.touch(number)
-            return
-        ended = {bucket_of(when) for when in self._ledger.take(event)}
-        self._net.touch_from(number)
-        self._standing.touch_from(number)
-        for each in (number, *ended):
-            self._standing.touch(each)
-            self._resources.touch(each)
-            self._gone.touch(each)
+    def _note(self, number: int, event: UsageEvent) -> list[int]:
+        """Let all sums know; a launch or release may change what others, mostly later ones, are worth."""
+        changed = self._ledger.take(event)
+        worth = sorted({number, *map(bucket_of, changed.worth)})
+        for key in worth:
+            for sums in (self._gross, self._cut, self._net, self._standing, self._resources, self._gone):
+                sums.touch(key)
+        for key in {bucket_of(each) for each in changed.ended}.difference(worth):
+            self._standing.touch(key)
+            self._gone.touch(key)
+        return worth
 
     def _uses(self, key: int) -> Iterator[UsageEvent]:
         events = self._buckets[key].events
         return (event for event in events if event.direction != "release" and not event.dry_run)
 
-    def _gone_of(self, event: UsageEvent) -> int:
-        return sum(self._ledger.released_at(each, event.event_time) is not None for each in event.resource_ids)
+    def _counted_resources(self, event: UsageEvent) -> list[Resource]:
+        return [each for each in resources(event) if not self._ledger.repeated(each, event)]
 
-    def _standing_of(self, key: int) -> int:
-        rates = ((event, self._rate(event)) for event in self._uses(key) if event.quantity)
-        return sum(rate * (event.quantity - self._gone_of(event)) // event.quantity for event, rate in rates)
+    def _counted(self, event: UsageEvent) -> int:
+        repeated = len(event.resource_ids) - len(self._counted_resources(event))
+        return max(event.quantity - repeated, 0)
+
+    def _quantity_of(self, key: int) -> int:
+        bucket = self._buckets[key]
+        return bucket.quantity if self._tally else sum(self._counted(each) for each in self._uses(key))
+
+    def _truncated_of(self, key: int) -> int:
+        bucket = self._buckets[key]
+        if self._tally:
+            return bucket.truncated
+        return sum(self._counted(each) for each in self._uses(key) if each.truncated)
+
+    def _gone_of(self, event: UsageEvent) -> int:
+        ends = (self._ledger.released_at(each, event.event_time) for each in self._counted_resources(event))
+        return sum(end is not None for end in ends)
+
+    def _standing_of(self, event: UsageEvent) -> int:
+        if not event.quantity:
+            return 0
+        return self._rate(event) * (self._counted(event) - self._gone_of(event)) // event.quantity
 
     def _rate(self, event: UsageEvent) -> int:
         """Micro-dollars an hour of a use; nothing where no price is known."""
@@ -235,8 +267,29 @@ class Series:
 
     def _change(self, event: UsageEvent) -> int:
         if event.direction == "release":
-            return -sum(self._ledger.rate_released(each, event) for each in event.resource_ids)
-        return round(event.usd * MICRO) if event.usd is not None else self._rate(event)
+            return -sum(self._ledger.rate_released(each, event) for each in self._ledger.named(event))
+        if event.usd is not None:
+            return round(event.usd * MICRO)
+        counted, rate = self._counted(event), self._rate(event)
+        return rate if counted == event.quantity else rate * counted // event.quantity
+
+
+def _part(event: UsageEvent, quantity: int, counted: Sequence[Resource]) -> UsageEvent:
+    """What is left of a use of which some resources do not count."""
+    share = quantity / event.quantity
+
+    def of(value: float | None) -> float | None:
+        return None if value is None else value * share
+
+    return replace(
+        event,
+        quantity=quantity,
+        resource_ids=tuple(name for *_, name in counted),
+        usd_per_hour=of(event.usd_per_hour),
+        vcpus=of(event.vcpus),
+        gpus=of(event.gpus),
+        gib=of(event.gib),
+    )
 
 
 def _merge(merged: dict[tuple[object, ...], UsageEvent], event: UsageEvent) -> None:

@@ -1,31 +1,38 @@
 """What does this minute tell?
 
-Each tick takes the kinds and accounts touched since the cursor, and those that are due; judges them, writes what is told
-now together with the snapshots of new alerts, and starts the workflow for every snapshot that waits. Every step may be
-repeated or cut off anywhere: a row is written on condition of its version, an execution's name is its id and sequence, and
-the cursor moves last.
+First whatever waits is dispatched and the news are noted: usage that came in since the cursor, one row for each kind and
+account, so that the cursor can move on at once and no end of a tick loses any. Then the longest waiting pair is judged
+first, as far as the time goes: what is told is written together with the snapshots of new alerts, on condition of the row's
+version; an execution's name is its id and sequence. Every step may be repeated or cut off anywhere, and one pair that
+cannot be judged holds up no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from usage_anomaly.anomalies.life_cycle import WATERMARK, Tick, Told, due, update
+from usage_anomaly.anomalies.life_cycle import WATERMARK, Due, Tick, Told, due, step, update
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair
-from usage_anomaly.bench import Bench, History, Reader, lay_out, snapshot, view_of
+from usage_anomaly.bench import Bench, Reader, as_told, lay_out, view_of
+from usage_anomaly.catalog import ATTEMPTS
+from usage_anomaly.enrichment.accounts import AccountType, account_type
 from usage_anomaly.errors import UsageAnomalyError
 from usage_anomaly.series import bucket_start
+from usage_anomaly.snapshots import snapshot
 from usage_anomaly.state import Table, cursor
 from usage_anomaly.state import told as rows
 from usage_anomaly.workflow import Input, execution_name
 
 OVERLAP = timedelta(minutes=5)  # a bulk request may take that long until it is searchable
-FORGET = timedelta(days=60)  # closed anomalies leave the row: no late record reaches them any more
+FORGET = timedelta(days=100)  # closed anomalies leave the row: Step Functions has forgotten their executions too
+MOST_ROW_BYTES = 300_000  # an item takes 400 kB; the oldest closed anomalies go first
 LEAST_SECONDS = 10.0
-NEVER = datetime.max.replace(tzinfo=UTC)
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+Start = Callable[[str, bytes], None]
 
 
 class NotStarted(UsageAnomalyError):
@@ -33,112 +40,141 @@ class NotStarted(UsageAnomalyError):
 
 
 class Report(msgspec.Struct):
-    """What a tick did. `finished` False: the time ran out, and the next tick takes up where the cursor stands."""
+    """What a tick did. `finished` False: the time ran out, and what waits longest comes first in the next tick."""
 
     touched: int = 0
-    due: int = 0
+    judged: int = 0
     alerts: int = 0
-    overtaken: int = 0  # rows that another tick wrote first
+    overtaken: int = 0  # rows that another tick wrote first; their news stay
     dispatched: int = 0
     finished: bool = True
 
 
-def tick(
-    reader: Reader,
-    table: Table,
-    start_execution: Callable[[str, bytes], None],
-    now: datetime,
-    time_left: Callable[[], float],
-) -> Report:
-    """Judge what is new, write what is told, dispatch what waits.
+def tick(reader: Reader, table: Table, start: Start, now: datetime, time_left: Callable[[], float]) -> Report:
+    """Note what is new, judge it, write what is told, dispatch what waits.
 
-    `start_execution(name, input)` must count a name that was started before as started, and raise NotStarted. `time_left` gives the seconds
-    until the function is cut off.
+    `start(name, input)` must count a name that was started before as started, and raise NotStarted. `time_left` gives the
+    seconds until the function is cut off. Raises the first failure after everything else was done.
     """
-    touched = _touched(reader.history, cursor.read(table), now)
-    overdue = set(rows.due_pairs(table, now))
-    report = Report(touched=len(touched), due=len(overdue))
+    failures: list[Exception] = []
+    report = Report(dispatched=dispatch(table, start, now, failures))
+    touched = _note_news(reader, table, now)
+    report.touched = len(touched)
     newest = reader.history.newest_ingest()
     minute = now.replace(second=0, microsecond=0)
     moment = Tick(minute=minute, watermark=min(newest or now, now) - WATERMARK)
-    for pair in sorted({*touched, *overdue}):
+    for pair in dict.fromkeys([*rows.due_pairs(table, now), *touched]):
         if time_left() < LEAST_SECONDS:
             report.finished = False
             break
-        _judge(reader, table, pair, touched.get(pair), moment, report)
-    failed: list[NotStarted] = []
-    report.dispatched = dispatch(table, start_execution, now, failed)
-    if report.finished:
-        cursor.advance(table, now)
-    if failed:  # all others were started and all that was read is judged; now somebody has to hear of it
-        raise failed[0]
+        try:
+            _judge(reader, table, pair, moment, report)
+        except Exception as error:  # noqa: BLE001 - one pair holds up no other; raised below
+            failures.append(error)
+    report.dispatched += dispatch(table, start, now, failures)
+    if failures:
+        raise failures[0]
     return report
 
 
-def dispatch(
-    table: Table, start_execution: Callable[[str, bytes], None], now: datetime, failed: list[NotStarted]
-) -> int:
+def dispatch(table: Table, start: Start, now: datetime, failures: list[Exception]) -> int:
     """Start the workflow for every snapshot that waits; after a crash between start and mark, the name is known.
 
-    One that cannot be started holds up no other; it is added to `failed`.
+    One that cannot be started holds up no other; why is added to `failures`.
     """
     started = 0
     for each in rows.waiting(table, now):
         name = execution_name(msgspec.json.decode(each.snapshot, type=Input).anomaly)
         try:
-            start_execution(name, each.snapshot)
+            start(name, each.snapshot)
         except NotStarted as error:
-            failed.append(error)
+            failures.append(error)
             continue
         rows.dispatched(table, each, now)
         started += 1
     return started
 
 
-def _touched(history: History, since: datetime | None, now: datetime) -> dict[Pair, datetime]:
-    """The pairs with news and the time of their earliest new event; each kind's organization too."""
-    start = since - OVERLAP if since is not None else datetime(1970, 1, 1, tzinfo=UTC)
+def _note_news(reader: Reader, table: Table, now: datetime) -> list[Pair]:
+    """Note every pair with usage that came in since the cursor, and each kind's organization; then move the cursor."""
+    since = cursor.read(table)
     found: dict[Pair, datetime] = {}
-    for each in history.touched(start, now):
-        for pair in ((each.account_id, each.kind), (ORGANIZATION, each.kind)):
-            found[pair] = min(each.first, found.get(pair, each.first))
-    return found
+    for each in reader.history.touched(_BEGINNING if since is None else since - OVERLAP, now):
+        if each.kind.removesuffix(ATTEMPTS) in reader.catalog.kinds:  # an older catalog may have known more
+            for pair in ((each.account_id, each.kind), (ORGANIZATION, each.kind)):
+                found[pair] = min(each.first, found.get(pair, each.first))
+    for pair, first in sorted(found.items()):
+        rows.note_news(table, *pair, first, now)
+    cursor.advance(table, now)
+    return sorted(found)
 
 
-def _judge(reader: Reader, table: Table, pair: Pair, news: datetime | None, moment: Tick, report: Report) -> None:
+def _judge(reader: Reader, table: Table, pair: Pair, moment: Tick, report: Report) -> None:
     """Judge one pair from its earliest news on, and write what is told of it now."""
+    news = rows.news(table, *pair)
     read = rows.load(table, *pair)
+    if news is None and not any(each.now(moment) for each in read.dues):
+        return
+    report.judged += 1
+    which = _type(reader, pair, read)
     told = [each for each in read.told if not _forgotten(each, moment)]
-    starts = [bucket_start(each.seen[0]) for each in told if each.state != "closed"]
-    begin = min([*starts, *([news] if news is not None else [])], default=None)
-    if begin is None:
-        rows.save(table, *pair, read, told, NEVER, [])
-        return
-    bench = lay_out(reader, pair, begin, told, moment.minute)
-    after, when, snapshots = _tell(reader, bench, moment)
-    whole = (*(each for each in told if each not in bench.told), *after)
-    if whole == read.told and not snapshots and news is not None:
-        return
-    if rows.save(table, *pair, read, whole, when, snapshots):
-        report.alerts += len(snapshots)
-    else:
+    bench = lay_out(reader, pair, which, None if news is None else news.first, told, moment.minute)
+    after, dues = _tell(reader, bench, told, moment)
+    changed = [each for each in after if each.sequence > _sequence(told, each)]
+    snapshots = [_snapshot(reader, table, bench, each, moment) for each in changed]
+    fits = rows.fitting(snapshots)
+    if fits < len(changed):  # the rest is told at the next tick
+        late = {each.id for each in changed[fits:]}
+        after = [each for each in after if each.id not in late] + [each for each in told if each.id in late]
+        dues = [Due(moment.minute), *dues]
+    row = rows.Row(told=_bounded(after), dues=tuple(dues), account_type=which)
+    if not rows.save(table, *pair, read, row, snapshots[:fits]):
         report.overtaken += 1
+        return
+    report.alerts += fits
+    if news is not None and fits == len(changed):
+        rows.judged(table, *pair, news)
 
 
-def _tell(reader: Reader, bench: Bench, moment: Tick) -> tuple[list[Told], datetime, list[Input]]:
-    """What is told of a bench's extents now, when it is due again, and the snapshots of what is new."""
+def _tell(reader: Reader, bench: Bench, told: Sequence[Told], moment: Tick) -> tuple[list[Told], list[Due]]:
+    """All that is told of the pair now, and when it is due again."""
     views = [view_of(reader, bench, each) for each in bench.extents]
-    after, owners = update(bench.pair[1], bench.pair[0], bench.told, bench.ranges(), views.__getitem__, moment)
-    before = {each.id: each.sequence for each in bench.told}
-    places = {owner: place for place, owner in enumerate(owners)}
-    snapshots = [
-        snapshot(reader, bench, each, bench.extents[places[index]] if index in places else None, moment)
-        for index, each in enumerate(after)
-        if each.sequence > before.get(each.id, 0)
-    ]
-    when = min((due(after[owner], views[place]) for owner, place in places.items()), default=NEVER)
-    return after, when, snapshots[: rows.MOST_SNAPSHOTS]
+    taken = {each.id for each in told}
+    after, owners = update(bench.pair[1], bench.pair[0], bench.told, bench.ranges(), views.__getitem__, moment, taken)
+    dues = [each for place, owner in enumerate(owners) for each in due(after[owner], views[place])]
+    for each in bench.carried:
+        standing = view_of(reader, bench, as_told(each))
+        after.append(step(each, standing, moment))
+        dues += due(after[-1], standing)
+    concerned = {each.id for each in after}
+    return [*(each for each in told if each.id not in concerned), *after], dues
+
+
+def _snapshot(reader: Reader, table: Table, bench: Bench, told: Told, moment: Tick) -> Input:
+    extent = next((each for each in bench.extents if (each.start, each.last_seen) == told.seen), None)
+    return snapshot(reader, bench, told, extent, moment, lambda each: rows.findings(table, each))
+
+
+def _type(reader: Reader, pair: Pair, read: rows.Row) -> AccountType:
+    """The account's type, or what it was judged as before when nobody can say now: a lookup that fails undoes nothing."""
+    account = reader.account(pair[0])
+    return account_type(account) if account is not None else read.account_type or "unknown"
+
+
+def _sequence(told: Sequence[Told], each: Told) -> int:
+    return next((before.sequence for before in told if before.id == each.id), 0)
 
 
 def _forgotten(told: Told, moment: Tick) -> bool:
     return told.state == "closed" and bucket_start(told.seen[1]) < moment.minute - FORGET
+
+
+def _bounded(told: Sequence[Told]) -> tuple[Told, ...]:
+    """What fits an item: the oldest closed anomalies are left out."""
+    kept = list(told)
+    while len(msgspec.json.encode(kept)) > MOST_ROW_BYTES:
+        oldest = min((each for each in kept if each.state == "closed"), key=lambda each: each.seen, default=None)
+        if oldest is None:
+            break
+        kept.remove(oldest)
+    return tuple(kept)

@@ -39,6 +39,7 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
     user_agent: str | None
     share: float
     calls: int
+    quantity: int = 0  # 0: written before it was kept
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -34,7 +34,8 @@ KEPT_STATES = 4_096  # snapshots per series; older late records lead to a fresh 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a series is judged by. `limit` is per 10 minutes; `burn_limit` is USD per hour, None for unpriced kinds.
 
-    Buckets before `coverage` have no records of the account; the walk starts at `since`.
+    Buckets before `coverage` have no records of the account; the walk starts at `since`, and up
+    to `judged_from` only notes what windows of an hour or less have judged.
     """
 
     limit: int
@@ -45,6 +46,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     whose: str = "accounts"
     coverage: int = 0
     since: int = 0
+    judged_from: int = 0
 
 
 class Extent(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +108,8 @@ class Extents:
 def _advance(series: Judged, rules: Rules, state: _State, bucket: int) -> _State:
     """The walk's next step: end what is over, judge the windows that end here, open or extend."""
     state = _end_what_is_over(state, bucket)
+    if bucket < rules.judged_from:
+        return _claim(state, bucket, _short_lengths(series, rules, bucket))
     told: list[_Found] = []
     habits: list[_Found] = []
     for found, excuse in _judge(series, rules, state, bucket):
@@ -120,6 +124,20 @@ def _advance(series: Judged, rules: Rules, state: _State, bucket: int) -> _State
     if habits and state.open is None:
         return replace(state, recorded=_extend(state.recorded, series, bucket, habits, state.owned, telling=False))
     return state
+
+
+def _short_lengths(series: Judged, rules: Rules, bucket: int) -> list[int]:
+    """The windows of an hour or less that end here above their limit, whether or not they were told."""
+    found = [
+        window.buckets
+        for window in rules.windows
+        if window.buckets <= BUCKETS_PER_HOUR
+        and series.quantity(bucket - window.buckets + 1, bucket) > rules.limit * window.factor
+    ]
+    if rules.burn_limit is not None:
+        micro = series.net_micro(bucket - BUCKETS_PER_HOUR + 1, bucket)
+        found += [BUCKETS_PER_HOUR] if micro > rules.burn_limit * MICRO else []
+    return found
 
 
 class _Found(msgspec.Struct, frozen=True):

@@ -8,20 +8,19 @@ told next: at most one alert a step, the id minted once, the sequence rising wit
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec.structs import replace
 
 from usage_anomaly.anomalies import Alert, AlertReason, State
 from usage_anomaly.detection.limits import FIGURES
-from usage_anomaly.series import bucket_start
+from usage_anomaly.series import Range, bucket_start
 
 RULE = FIGURES.life_cycle
 QUIET = timedelta(minutes=RULE.quiet_minutes)
 WATERMARK = timedelta(minutes=RULE.watermark_minutes)
 _OUT_OF_PLAY = ("withdrawn", "joined")
-_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +39,19 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     resources: int
     released: int
     releasable: bool
+    excluded: tuple[Range, ...] = ()
+
+
+class Due(msgspec.Struct, frozen=True):
+    """When an anomaly has to be looked at again although nothing arrives: from minute `at` on, once the watermark has
+    reached `watermark` (None: whatever it is)."""
+
+    at: datetime
+    watermark: datetime | None = None
+
+    def now(self, tick: Tick) -> bool:
+        """Whether a step at this tick can change anything."""
+        return self.at <= tick.minute and (self.watermark is None or self.watermark <= tick.watermark)
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +72,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     told_total: int
     told_micro: int
     told_peak: int = 0
+    excluded: tuple[Range, ...] = ()  # of the extent, as it was last seen
     closed_reason: str | None = None  # released | expired | withdrawn | joined
     joined_to: str | None = None
 
@@ -85,6 +98,7 @@ def open_anomaly(identity: str, view: View, tick: Tick) -> Told:
         told_total=view.total,
         told_micro=view.micro,
         told_peak=view.peak,
+        excluded=view.excluded,
     )
 
 
@@ -97,7 +111,7 @@ def step(told: Told, view: View | None, tick: Tick) -> Told:
     if view is None:
         return told if told.closed_reason in _OUT_OF_PLAY else _close(told, tick, "withdrawn")
     moved = view.last_seen > told.seen[1]
-    told = replace(told, seen=(view.start, view.last_seen))
+    told = replace(told, seen=(view.start, view.last_seen), excluded=view.excluded)
     if _has_grown(told, view, tick):
         grown = _alert(told, tick, "grown", "grown")
         return replace(grown, closed_reason=None, told_total=view.total, told_micro=view.micro, told_peak=view.peak)
@@ -117,11 +131,13 @@ def update(
     extents: Sequence[tuple[int, int]],
     view_of: Callable[[int], View],
     tick: Tick,
+    taken: Collection[str] = (),
 ) -> tuple[list[Told], list[int]]:
     """One tick for one kind and account: match, step, join, withdraw, open.
 
-    `extents` are (start, last_seen) of the telling extents in order, `view_of(i)` how the i-th stands. Returns the told
-    anomalies (old ones first, in their order) and for each extent the index of its anomaly.
+    `extents` are (start, last_seen) of the telling extents in order, `view_of(i)` how the i-th stands, `taken`
+    ids that were used before. Returns the told anomalies (old ones first, in their order) and for each extent the index of its
+    anomaly.
     """
     owners, places = match(told, extents)
     after: list[Told] = []
@@ -135,7 +151,7 @@ def update(
     for place, owner in enumerate(owners):
         if owner is None:
             view = view_of(place)
-            identity = mint(kind, account_id, view.start, {each.id for each in after})
+            identity = mint(kind, account_id, view.start, {*taken, *(each.id for each in after)})
             owners[place] = len(after)
             after.append(open_anomaly(identity, view, tick))
     return after, [owner for owner in owners if owner is not None]
@@ -146,16 +162,19 @@ def join(told: Told, survivor: str) -> Told:
     return replace(told, state="closed", closed_reason="joined", joined_to=survivor)
 
 
-def due(told: Told, view: View) -> datetime:
-    """The delivery minute from which the next alert is due if nothing else arrives; datetime.max if none is."""
+def due(told: Told, view: View) -> list[Due]:
+    """When the next alerts can be due if nothing else arrives; none for what is closed."""
     if told.state == "closed":
-        return _NEVER
+        return []
     seen = bucket_start(view.last_seen)
-    if told.state != "quiet":
-        return seen + QUIET + WATERMARK
-    reminder = _reminder_due(told)
-    expiry = seen + timedelta(minutes=RULE.expire_minutes) + WATERMARK
-    return min(reminder, expiry) if _expires(view) else reminder
+    found = []
+    if _ratio(told, view) >= RULE.grown_factor:
+        found.append(Due(told.alerts[-1].at + timedelta(minutes=RULE.grown_minutes)))
+    if told.state == "quiet":
+        found.append(Due(_reminder_due(told)))
+        over = seen + timedelta(minutes=RULE.expire_minutes)
+        return [*found, Due(over + WATERMARK, over)] if _expires(view) else found
+    return [*found, Due(seen + QUIET + WATERMARK, seen + QUIET)]
 
 
 def match(told: Sequence[Told], extents: Sequence[tuple[int, int]]) -> tuple[list[int | None], list[int | None]]:
@@ -197,11 +216,16 @@ def _when_quiet(told: Told, view: View, tick: Tick) -> Told:
 
 
 def _has_grown(told: Told, view: View, tick: Tick) -> bool:
-    """Twice what was last told, half an hour later; tenfold at once: in quantity, dollars, or above its limit."""
-    figures = ((view.total, told.told_total), (view.micro, told.told_micro), (view.peak, told.told_peak))
-    ratio = max((now / before for now, before in figures if before > 0), default=0.0)
+    """Twice what was last told, half an hour later; tenfold at once."""
+    ratio = _ratio(told, view)
     waited = tick.minute - told.alerts[-1].at >= timedelta(minutes=RULE.grown_minutes)
     return ratio >= RULE.grown_at_once_factor or (waited and ratio >= RULE.grown_factor)
+
+
+def _ratio(told: Told, view: View) -> float:
+    """How many times what was last told: in quantity, in dollars, or above its limit."""
+    figures = ((view.total, told.told_total), (view.micro, told.told_micro), (view.peak, told.told_peak))
+    return max((now / before for now, before in figures if before > 0), default=0.0)
 
 
 def _reminder_due(told: Told) -> datetime:

@@ -21,8 +21,10 @@ def limit_of(catalog: Catalog, pair: Pair, account_type: AccountType) -> int:
     return catalog.limit(kind, account_type)
 
 
-def rules_of(catalog: Catalog, pair: Pair, account_type: AccountType, coverage: int, since: int = 0) -> Rules:
-    """All that `extents` needs to judge the pair; `coverage` and `since` are buckets.
+def rules_of(
+    catalog: Catalog, pair: Pair, account_type: AccountType, coverage: int, since: int = 0, judged_from: int = 0
+) -> Rules:
+    """All that `extents` needs to judge the pair; `coverage`, `since` and `judged_from` are buckets.
 
     The organization is judged in windows of up to an hour and by quantity; refused calls cost nothing.
     """
@@ -42,6 +44,7 @@ def rules_of(catalog: Catalog, pair: Pair, account_type: AccountType, coverage: 
         whose="the organization" if everyone else whose,
         coverage=coverage,
         since=since,
+        judged_from=judged_from,
     )
 
 

@@ -11,46 +11,48 @@ from msgspec.structs import replace
 from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import View
 from usage_anomaly.detection import Finding
-from usage_anomaly.resources import MICRO
+from usage_anomaly.resources import MICRO, Run, resources, runs
 from usage_anomaly.series import BUCKETS_PER_HOUR, Series, bucket_of
 from usage_anomaly.usage import UsageEvent
 
 
 def uses(series: Series, extent: Extent) -> Iterator[UsageEvent]:
-    """The use (or refused calls) in an extent, in order; a start without a type carries the rate of the earlier launch."""
+    """The use (or refused calls) that counts in an extent, in order; a start without a type carries the rate of the
+    earlier launch."""
     for low, high in extent.ranges():
-        for event in series.events(low, high):
-            if event.direction != "release" and not event.dry_run:
-                yield _with_rate(series, event)
+        for event in series.uses(low, high):
+            yield _with_rate(series, event)
 
 
 class Gathered(msgspec.Struct, frozen=True):
     """The use of an extent in order, and when its resources were seen released."""
 
     uses: list[UsageEvent]
-    released: dict[str, datetime]
+    released: dict[Run, datetime]
 
 
 def gather(members: Sequence[Series], extent: Extent) -> Gathered:
     """Collect what an extent is made of, over one account's series or all accounts'."""
     found: list[UsageEvent] = []
-    released: dict[str, datetime] = {}
+    released: dict[Run, datetime] = {}
     for series in members:
         for event in uses(series, extent):
             found.append(event)
-            ends = ((each, series.released_at(each, event.event_time)) for each in event.resource_ids)
-            released.update((each, when) for each, when in ends if when is not None)
+            for run, each in zip(runs(event), resources(event), strict=True):
+                when = series.released_at(each, event.event_time)
+                if when is not None:
+                    released[run] = when
     return Gathered(sorted(found, key=lambda each: (each.event_time, each.event_id, each.group or "")), released)
 
 
 def view(members: Sequence[Series], extent: Extent, *, releasable: bool) -> View:
     """The sums that decide on alerts, over one account's series or, for the organization, all accounts' series."""
-    total = micro = resources = released = 0
+    total = micro = named = released = 0
     for series in members:
         for low, high in extent.ranges():
             total += series.quantity(low, high)
             micro += series.standing_micro(low, high)
-            resources += series.resources(low, high)
+            named += series.resources(low, high)
             released += series.gone(low, high)
         if not releasable:
             micro += series.net_micro(extent.last_seen - BUCKETS_PER_HOUR + 1, extent.last_seen)
@@ -60,7 +62,8 @@ def view(members: Sequence[Series], extent: Extent, *, releasable: bool) -> View
         total=total,
         micro=micro,
         peak=extent.peak,
-        resources=resources,
+        excluded=extent.excluded,
+        resources=named,
         released=released,
         releasable=releasable,
     )
@@ -72,7 +75,7 @@ def nets_unread_launch(series: Series, findings: Sequence[Finding], last_seen: i
         return False
     first = min(bucket_of(finding.window_start) for finding in findings)
     released = (event for event in series.events(first, last_seen) if event.direction == "release")
-    return any(not series.launch_read(each, event) for event in released for each in event.resource_ids)
+    return any(not series.launches_read(event) for event in released)
 
 
 def _with_rate(series: Series, event: UsageEvent) -> UsageEvent:

@@ -17,11 +17,12 @@ from usage_anomaly.anomalies import Anomaly, Cost, Query, State, Step
 from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import Told, View, mint
 from usage_anomaly.anomalies.rules import ORGANIZATION
-from usage_anomaly.anomalies.view import uses
+from usage_anomaly.anomalies.view import Gathered
 from usage_anomaly.catalog import ATTEMPTS, Kind
 from usage_anomaly.enrichment import cost, evidence, guidance, severity
 from usage_anomaly.enrichment.accounts import Account, account_name, account_type
-from usage_anomaly.series import Series, bucket_start
+from usage_anomaly.resources import Run, resources
+from usage_anomaly.series import bucket_start
 from usage_anomaly.usage import UsageEvent
 
 REGIONS_SHOWN = 40
@@ -49,7 +50,7 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     view: View
     state: State
     uses: Sequence[UsageEvent]
-    released: Mapping[str, datetime]
+    released: Mapping[Run, datetime]
     expected: float | None
     covered_from: datetime | None
     median_rate_used: bool
@@ -59,30 +60,11 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     taken: frozenset[str] = frozenset()  # ids that were told in the account: a recorded extent gets another
 
 
-class Gathered(msgspec.Struct, frozen=True):
-    """The events of an extent in order, and when their resources were seen released."""
-
-    uses: Sequence[UsageEvent]
-    released: Mapping[str, datetime]
-
-
 class Priced(msgspec.Struct, frozen=True, kw_only=True):
     """The cost, and what it leaves out."""
 
     cost: Cost
     notes: tuple[str, ...] = ()
-
-
-def gather(members: Sequence[Series], extent: Extent) -> Gathered:
-    """Collect what an extent is made of, over one account's series or all accounts'."""
-    found: list[UsageEvent] = []
-    released: dict[str, datetime] = {}
-    for series in members:
-        for event in uses(series, extent):
-            found.append(event)
-            ends = ((each, series.released_at(each, event.event_time)) for each in event.resource_ids)
-            released.update((each, when) for each, when in ends if when is not None)
-    return Gathered(sorted(found, key=lambda each: (each.event_time, each.event_id, each.group or "")), released)
 
 
 def compose(material: Material, ask: Ask) -> Anomaly:
@@ -104,7 +86,7 @@ def compose(material: Material, ask: Ask) -> Anomaly:
 def bare(material: Material) -> Anomaly:
     """What the series and the life cycle say, the enrichments at their empty values: what a workflow starts with."""
     used, told = material.uses, material.told
-    ids = tuple(dict.fromkeys(each for event in used for each in event.resource_ids))
+    ids = tuple(name for *_, name in dict.fromkeys(each for event in used for each in resources(event)))
     return Anomaly(
         id=told.id if told else mint(material.kind_name, material.account_id, material.extent.start, material.taken),
         kind=material.kind_name,

@@ -5,6 +5,7 @@ List prices, in USD. What is not known stays None and is named; it is never 0.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -12,6 +13,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from usage_anomaly.anomalies import Cost
+from usage_anomaly.resources import Resource, resources, runs
+from usage_anomaly.resources import Run as Started
 from usage_anomaly.usage import UsageEvent
 
 # How far a figure without a confidence of its own can be trusted, by a word of its basis; 1 for an exact list price.
@@ -34,7 +37,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 def estimate(
     uses: Sequence[UsageEvent],
-    released: Mapping[str, datetime],
+    released: Mapping[Started, datetime],
     now: datetime,
     prices_date: str,
     median_rate_used: bool,
@@ -42,8 +45,8 @@ def estimate(
 ) -> Cost:
     """The anomaly's cost at list price.
 
-    `released` maps a resource id to the time its release was seen; what has no id counts as still running, so the figures
-    are upper bounds. `priced` False: a kind whose price depends on what no record holds (duration, tokens). Kinds priced
+    `released` says when what was launched or started ended; what has no id counts as still running, so the figures are
+    upper bounds. `priced` False: a kind whose price depends on what no record holds (duration, tokens). Kinds priced
     per call give the USD of the hour before `now` as their rate.
     """
     ordered = sorted(uses, key=_order)
@@ -103,26 +106,31 @@ def _order(event: UsageEvent) -> tuple[datetime, str, str]:
 
 
 def _runs(
-    ordered: Sequence[UsageEvent], released: Mapping[str, datetime]
+    ordered: Sequence[UsageEvent], released: Mapping[Started, datetime]
 ) -> Iterable[tuple[UsageEvent, tuple[Run, ...]]]:
     """The runs of each event with an hourly rate. A resource started again ends its earlier run: it is not paid twice."""
-    restarts: dict[str, list[datetime]] = {}
+    starts: dict[Resource, list[datetime]] = {}
     for event in ordered:
-        for resource in event.resource_ids:
-            restarts.setdefault(resource, []).append(event.event_time)
+        for resource in resources(event):
+            starts.setdefault(resource, []).append(event.event_time)
     for event in ordered:
         if event.usd_per_hour is not None and event.quantity > 0:
-            yield event, tuple(_runs_of(event, event.usd_per_hour / event.quantity, released, restarts))
+            yield event, tuple(_runs_of(event, event.usd_per_hour / event.quantity, released, starts))
 
 
 def _runs_of(
-    event: UsageEvent, each: float, released: Mapping[str, datetime], restarts: Mapping[str, list[datetime]]
+    event: UsageEvent,
+    each: float,
+    released: Mapping[Started, datetime],
+    starts: Mapping[Resource, list[datetime]],
 ) -> Iterable[Run]:
     ends: Counter[datetime] = Counter()
-    for resource in event.resource_ids[: event.quantity]:
-        later = [time for time in restarts[resource] if time > event.event_time]
-        release = released.get(resource)
-        if release is not None and release >= event.event_time:
+    for resource, started in zip(resources(event)[: event.quantity], runs(event), strict=False):
+        times = starts[resource]
+        again = bisect_right(times, event.event_time)
+        later = times[again : again + 1]
+        release = released.get(started)
+        if release is not None:
             later.append(release)
         if later:
             ends[min(later)] += 1

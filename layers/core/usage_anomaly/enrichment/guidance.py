@@ -18,18 +18,33 @@ import msgspec
 from usage_anomaly.anomalies import Actor, Step
 from usage_anomaly.catalog import Contain, Kind
 from usage_anomaly.enrichment.automation import role_name
-from usage_anomaly.enrichment.launchers import LAUNCHERS, PATTERNS, PIPELINES, RESERVED_ROLES, SAID
+from usage_anomaly.enrichment.evidence import Signals
+from usage_anomaly.enrichment.launchers import (
+    DOERS,
+    LAUNCHERS,
+    PATTERNS,
+    PIPELINES,
+    RESERVED_ROLES,
+    ROOT,
+    SAID,
+    SPOT,
+)
 from usage_anomaly.usage import UsageEvent
 
 IDS_PER_COMMAND = 50  # an alert shows 50 ids; the record has them all
 PLACES_SHOWN = 20  # commands of one step: accounts and regions
 FUNCTIONS_SHOWN = 3  # per region, the busiest
+FEW = 3  # machines that are named beside what started them
 SHARE_TO_STOP = 0.1  # of a region's quantity; who made less is no cause, and stopping it does harm
 
 # A step with one of these slots is about what was used, and repeated for each region; the others are about who used it.
 _REGIONAL = frozenset({"region", "ids", "function_name"})
 Place = tuple[str, str]  # account id, region
 Values = Mapping[str, tuple[str, ...]]
+_FILL_REGIONS = "{regions}"  # stands in a policy for the regions that the account used before
+_NO_REGION = "REGION-IN-USE"
+_UNSURE = "unless this is its usual work: too little was read before to tell"
+_LONG_ENOUGH = 1.0  # days; a shorter past does not tell what is usual
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +56,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     resources: Mapping[Place, tuple[str, ...]]
     functions: Mapping[Place, tuple[str, ...]]
     launchers: Mapping[Place, tuple[str, ...]]
+    spot: frozenset[str] = frozenset()  # of `resources`: what cannot be stopped, only ended
 
 
 def facts(
@@ -54,11 +70,14 @@ def facts(
     resources: dict[Place, dict[str, None]] = {}
     functions: dict[Place, Counter[str]] = {}
     launchers: dict[Place, Counter[str]] = {}
+    spot: set[str] = set()
     for event in sorted(uses, key=lambda event: (event.event_time, event.event_id, event.group or "")):
         place = (event.account_id, event.region)
         running = (each for each in event.resource_ids if _runs(released.get(each), event.event_time))
-        resources.setdefault(place, {}).update(dict.fromkeys(running))
-        if event.function_name:
+        ids = dict.fromkeys(running)
+        resources.setdefault(place, {}).update(ids)
+        spot.update(ids if event.market == "spot" else ())
+        if event.function_name and not _owned_elsewhere(event):
             functions.setdefault(place, Counter())[event.function_name] += event.quantity
         if event.launcher_id:
             launchers.setdefault(place, Counter())[event.launcher_id] += event.quantity
@@ -69,18 +88,49 @@ def facts(
         resources={place: tuple(ids) for place, ids in resources.items()},
         functions={place: _busiest(names) for place, names in functions.items()},
         launchers={place: _busiest(names) for place, names in launchers.items()},
+        spot=frozenset(spot),
     )
 
 
-def advise(kind: Kind, facts: Facts) -> tuple[Step, ...]:
-    """Checks, containment (who did it, then what launches, then what runs), prevention, ATT&CK ids."""
+def _owned_elsewhere(event: UsageEvent) -> bool:
+    """Whether the function stands in another account: a call across accounts is recorded in both, here as the caller's."""
+    return event.shared_event_id is not None and _home(event.actor_arn or "") == event.account_id
+
+
+def advise(kind: Kind, facts: Facts, signals: Signals | None = None) -> tuple[Step, ...]:
+    """Checks, containment (who did it, then what launches, then what runs), prevention, ATT&CK ids.
+
+    What launches stands in for what runs only if its name is not of the caller's own choice.
+    """
+    known = signals or Signals()
     checks = [Step(kind="check", text=f"{each.field}, {each.span}: {each.question}") for each in kind.guidance.check]
-    doer = [step for each in kind.guidance.contain if not _is_regional(each) for step in _against_doer(each, facts)]
-    launcher, replaces = _against_launcher(facts)
-    spend = [step for each in kind.guidance.contain if _is_regional(each) for step in _against_spend(each, facts)]
-    prevent = [Step(kind="prevent", text=each.text, command=_policy(each.policy)) for each in kind.guidance.prevent]
     attack = Step(kind="attack", text=", ".join(kind.guidance.attack))
-    return (*checks, *doer, *launcher, *([] if replaces else spend), *prevent, attack)
+    return (*checks, *_contain(kind, facts, known), *_prevent(kind, known), attack)
+
+
+def _contain(kind: Kind, facts: Facts, signals: Signals) -> list[Step]:
+    doer = _against_doer(kind, facts, signals)
+    launcher, named = _against_launcher(facts)
+    spend = _against_spend(kind, facts)
+    if signals.automation_trusted:
+        few = sum(len(ids) for ids in facts.resources.values()) <= FEW
+        return [*doer, *launcher, *(spend if few or not named else [])]
+    if signals.new_actor:  # the name may be an intruder's: what is certain first
+        claimed = [msgspec.structs.replace(step, text=f"if it is {facts.automation}: {step.text}") for step in launcher]
+        return [*doer, *spend, *claimed]
+    unsure = signals.days_read < _LONG_ENOUGH and _role(facts) is not None
+    return [*launcher, *spend, *doer] if unsure else [*doer, *launcher, *spend]
+
+
+def _prevent(kind: Kind, signals: Signals) -> list[Step]:
+    regions = [region for region in signals.known_regions if valid("region", region)]
+    steps = []
+    for each in kind.guidance.prevent:
+        text, policy = each.text, each.policy
+        if policy is not None and _FILL_REGIONS in json.dumps(policy):
+            text += ", an example: the regions used here before" if regions else f", an example: replace {_NO_REGION}"
+        steps.append(Step(kind="prevent", text=text, command=_policy(policy, regions or [_NO_REGION])))
+    return steps
 
 
 def valid(slot: str, value: str) -> bool:
@@ -107,19 +157,80 @@ def _is_regional(step: Contain) -> bool:
     return bool(slots(step.command) & _REGIONAL)
 
 
-def _policy(policy: dict[str, object] | None) -> str | None:
-    return None if policy is None else json.dumps(policy, indent=2)
+def _policy(policy: dict[str, object] | None, regions: Sequence[str]) -> str | None:
+    return None if policy is None else json.dumps(_filled(policy, regions), indent=2)
 
 
-def _against_doer(step: Contain, facts: Facts) -> list[Step]:
+def _filled(value: object, regions: Sequence[str]) -> object:
+    if isinstance(value, dict):
+        return {name: _filled(each, regions) for name, each in value.items()}
+    if isinstance(value, list):
+        return list(regions) if value == [_FILL_REGIONS] else [_filled(each, regions) for each in value]
+    return value
+
+
+def _against_doer(kind: Kind, facts: Facts, signals: Signals) -> list[Step]:
+    """What stops the identity: its key, its sessions, its role; then what the kind says about it."""
     values = _doer_values(facts)
-    wanted = slots(step.command)
-    if not wanted <= values.keys():
-        return []
-    return [_step(step, {slot: values[slot] for slot in wanted}, _home_said(facts))]
+    if facts.main is not None and facts.main.arn.endswith(":root"):
+        return [
+            _step(
+                ROOT["key" if "access_key_id" in values else "session"],
+                _slots_of(ROOT["key"], values),
+                _home_said(facts),
+            )
+        ]
+    deny = _denial(facts, signals)
+    if deny == "ask":
+        return [_step(DOERS["ask"], _slots_of(DOERS["ask"], values))]
+    if deny == "never":
+        values.pop("role", None)
+    names = ("role",) if "role" in values else ("key",) if "access_key_id" in values else ("user", "keys")
+    steps = []
+    for each in (*(DOERS[name] for name in names), *(own for own in kind.guidance.contain if not _is_regional(own))):
+        if slots(each.command) <= values.keys():
+            step = _step(each, _slots_of(each, values), _home_said(facts))
+            unsure = "role" in values and signals.days_read < _LONG_ENOUGH
+            steps.append(msgspec.structs.replace(step, text=f"{step.text}; {_UNSURE}") if unsure else step)
+    commands = [step.command for step in steps]
+    return [step for at, step in enumerate(steps) if step.command is None or step.command not in commands[:at]]
 
 
-def _against_spend(step: Contain, facts: Facts) -> list[Step]:
+def _slots_of(step: Contain, values: Values) -> Values:
+    wanted = slots(step.command) | slots(step.text)
+    return {slot: each for slot, each in values.items() if slot in wanted}
+
+
+def _denial(facts: Facts, signals: Signals) -> str:
+    """Whether to deny a role everything: "offer", "ask" first (it is used here), or "never" (others depend on it).
+
+    A deployment's role that is denied everything stops the deployments; only what is new here speaks for an intruder.
+    """
+    if _role(facts) is None:
+        return "never"
+    deploys = facts.automation in PIPELINES or (facts.automation or "").startswith("CI")
+    if signals.automation_trusted and (deploys or facts.automation in LAUNCHERS):
+        return "never"
+    if signals.new_actor or signals.days_read < _LONG_ENOUGH:
+        return "offer"
+    if deploys or facts.automation in LAUNCHERS:
+        return "never"
+    return "offer" if signals.new_address or signals.new_regions else "ask"
+
+
+def _against_spend(kind: Kind, facts: Facts) -> list[Step]:
+    """The kind's steps for what runs; a Spot instance cannot be stopped, so these have a step of their own."""
+    kept = {place: tuple(each for each in ids if each not in facts.spot) for place, ids in facts.resources.items()}
+    ended = {place: tuple(each for each in ids if each in facts.spot) for place, ids in facts.resources.items()}
+    others = msgspec.structs.replace(
+        facts, resources={place: ids for place, ids in kept.items() if ids or not ended[place]}
+    )
+    steps = [step for each in kind.guidance.contain if _is_regional(each) for step in _each_place(each, others)]
+    spot = msgspec.structs.replace(facts, resources={place: ids for place, ids in ended.items() if ids})
+    return [*(step for each in SPOT for step in _each_place(each, spot)), *steps] if facts.spot else steps
+
+
+def _each_place(step: Contain, facts: Facts) -> list[Step]:
     """One step per account, region and command's worth of ids, the largest first; none where a slot has no value."""
     wanted = slots(step.command)
     doer = _doer_values(facts)
@@ -129,8 +240,7 @@ def _against_spend(step: Contain, facts: Facts) -> list[Step]:
         for values in _place_values(wanted, facts, place):
             known = {**doer, **values}
             if wanted <= known.keys():
-                filled = {slot: known[slot] for slot in wanted}
-                steps.append(_step(step, filled, _account_said(facts, place)))
+                steps.append(_step(step, _slots_of(step, known), _account_said(facts, place)))
     left = len(steps) - PLACES_SHOWN
     more = [Step(kind="contain", text=f"{step.text}: {left:,} more such commands are left out")] if left > 0 else []
     return [*steps[:PLACES_SHOWN], *more]
@@ -154,22 +264,32 @@ def _account_said(facts: Facts, place: Place) -> str:
 
 def _home_said(facts: Facts) -> str:
     """An identity of another account is stopped there, not here."""
-    parts = (facts.main.arn if facts.main else "").split(":", 5)
-    home = parts[4] if len(parts) == 6 else ""
+    home = _home(facts.main.arn if facts.main else "")
     return f", account {home}" if home != facts.account_id and valid("account_id", home) else ""
 
 
+def _home(arn: str) -> str:
+    """The account an identity belongs to."""
+    parts = arn.split(":", 5)
+    return parts[4] if len(parts) == 6 else ""
+
+
+def _role(facts: Facts) -> str | None:
+    """The role that did it, unless only AWS can change it."""
+    role = role_name(facts.main.arn) if facts.main is not None else ""
+    return role if role and not role.startswith(RESERVED_ROLES) else None
+
+
 def _doer_values(facts: Facts) -> dict[str, tuple[str, ...]]:
-    """Who did it, as slots. A temporary key is no slot (it cannot be switched off by its id), nor is the role of an
-    automation that is stopped otherwise (a cluster depends on it) or one that only AWS can change."""
+    """Who did it, as slots. A temporary key is no slot: it cannot be switched off by its id."""
     values: dict[str, tuple[str, ...]] = {"account_id": (facts.account_id,)}
     if facts.main is None:
         return values
     resource = facts.main.arn.split(":", 5)[-1]
     if resource.startswith("user/"):
         values["user"] = (resource.rsplit("/", 1)[-1],)
-    role = role_name(facts.main.arn)
-    if role and not role.startswith(RESERVED_ROLES) and facts.automation not in LAUNCHERS:
+    role = _role(facts)
+    if role is not None:
         values["role"] = (role,)
     if facts.main.long_lived_key and facts.main.access_key_id:
         values["access_key_id"] = (facts.main.access_key_id,)
@@ -209,12 +329,13 @@ def _step(step: Contain, values: Values, account: str = "") -> Step:
     bad = sorted(slot for slot, each in values.items() if not all(valid(slot, value) for value in each))
     where = f"{account}, {values['region'][0]}" if "region" in values and "region" not in bad else account
     count = f" ({len(values['ids']):,})" if "ids" in values else ""
-    text = f"{step.text}{where}{count}"
+    quoted = {slot: " ".join(shlex.quote(value) for value in each) for slot, each in values.items()}
+    shown = {slot: "..." if slot in bad else text for slot, text in quoted.items()}
+    text = f"{step.text.format_map(shown)}{where}{count}"
     if bad:
         names = ", ".join(SAID[slot] for slot in bad)
         return Step(kind="contain", text=f"{text}: no command, for {names} in the record is not of the known form")
-    quoted = {slot: " ".join(shlex.quote(value) for value in each) for slot, each in values.items()}
-    return Step(kind="contain", text=text, command=step.command.format_map(quoted))
+    return Step(kind="contain", text=text, command=step.command.format_map(quoted) if step.command else None)
 
 
 def _lots(ids: tuple[str, ...]) -> list[tuple[str, ...]]:

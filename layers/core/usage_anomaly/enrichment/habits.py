@@ -121,6 +121,7 @@ def _actor(identity: Identity, events: Sequence[UsageEvent], total: int) -> Acto
         user_agent=_heaviest((event.user_agent, event.quantity) for event in events),
         share=round(quantity / total, 4) if total else 0.0,
         calls=len(events),
+        quantity=quantity,
     )
 
 

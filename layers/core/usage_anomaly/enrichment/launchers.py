@@ -1,4 +1,4 @@
-"""What stops an automation that would start anew what a person stops, and what may stand in a command?
+"""What stops an identity, or an automation that would start anew what a person stops, and what may stand in a command?
 
 Tables only; `guidance` fills them.
 """
@@ -40,6 +40,56 @@ SAID: dict[str, str] = {
 
 # Roles that only AWS and its Identity Center can change.
 RESERVED_ROLES = ("AWSServiceRoleFor", "AWSReservedSSO_")
+
+_DENY = '{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":"*","Resource":"*"}}]}}'
+
+# Who did it. Denying an identity everything ends its sessions too, which no key's deactivation does.
+DOERS: dict[str, Contain] = {
+    "key": Contain(
+        text="the key",
+        command="aws iam update-access-key --user-name {user} --access-key-id {access_key_id} --status Inactive",
+    ),
+    "user": Contain(
+        text="the user, by a session: deny everything until somebody has looked"
+        " (undo: aws iam delete-user-policy --user-name {user} --policy-name deny-until-checked)",
+        command="aws iam put-user-policy --user-name {user} --policy-name deny-until-checked"
+        f" --policy-document '{_DENY}'",
+    ),
+    "keys": Contain(
+        text="the user's keys, one of which may have made the session: deactivate them (update-access-key)",
+        command="aws iam list-access-keys --user-name {user}",
+    ),
+    "role": Contain(
+        text="the role: deny everything until somebody has looked"
+        " (undo: aws iam delete-role-policy --role-name {role} --policy-name deny-until-checked)",
+        command="aws iam put-role-policy --role-name {role} --policy-name deny-until-checked"
+        f" --policy-document '{_DENY}'",
+    ),
+    "ask": Contain(text="the role {role} did this here before: ask its owner before denying it anything", command=""),
+}
+ROOT: dict[str, Contain] = {
+    "key": Contain(
+        text="the root key {access_key_id}: sign in as root and delete it under Security credentials, no other user can",
+        command="",
+    ),
+    "session": Contain(
+        text="the root user: sign in, change its password, delete its access keys and MFA devices that are not yours",
+        command="",
+    ),
+}
+# Stopping is refused for Spot instances; ended, their disks are deleted as well unless the launch says otherwise.
+SPOT: tuple[Contain, ...] = (
+    Contain(
+        text="the Spot requests, a persistent one would start them again: cancel them",
+        command="aws ec2 cancel-spot-instance-requests --region {region} --spot-instance-request-ids"
+        " $(aws ec2 describe-instances --region {region} --instance-ids {ids}"
+        " --query 'Reservations[].Instances[].SpotInstanceRequestId' --output text)",
+    ),
+    Contain(
+        text="the spend on Spot: end them, they cannot be stopped; snapshot a disk first if it is evidence",
+        command="aws ec2 terminate-instances --region {region} --instance-ids {ids}",
+    ),
+)
 
 # Automations that replace what is stopped. Slots: region, and one of group, fleet, spot_fleet, cluster (the launcher's id).
 LAUNCHERS: dict[str, tuple[Contain, ...]] = {

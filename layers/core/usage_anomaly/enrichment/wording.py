@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
 
 from usage_anomaly.anomalies import Actor
@@ -46,12 +47,14 @@ def percent(share: float) -> str:
 
 
 def read_for(days: float) -> str:
-    """The past that was looked at: "in the 28 days before", "in the 5 days read", "in the 7 hours read"."""
+    """The past that was looked at: "in the 28 days before", "in the 5 days read", "in the 25 minutes read"."""
     if days >= _ENOUGH_DAYS:
         return f"in the {int(days)} days before"
     if days >= 1:
         return f"in the {several(int(days), 'day', 'days')} read"
-    return f"in the {several(max(1, round(days * 24)), 'hour', 'hours')} read"
+    if days * 24 >= 1:
+        return f"in the {several(round(days * 24), 'hour', 'hours')} read"
+    return f"in the {several(max(1, round(days * 1440)), 'minute', 'minutes')} read"
 
 
 def identity(arn: str) -> str:
@@ -118,10 +121,11 @@ def _measures(uses: Sequence[UsageEvent]) -> tuple[list[float | None], list[floa
 
 def share(actor: Actor, found: Sequence[UsageEvent], total: int, tallied: bool = False) -> str:
     """Who, by which key, how much of it, from where, with what."""
-    quantity = round(actor.share * total)
+    quantity = actor.quantity or round(actor.share * total)
+    part = quantity / total if total else actor.share
     key = f", long-lived key {clip(actor.access_key_id)}" if actor.long_lived_key and actor.access_key_id else ""
     by = "" if tallied else f", {calls(found)}"
-    text = f"{identity(actor.arn)}{key}: {quantity:,} of {total:,} ({percent(actor.share)}){by}"
+    text = f"{identity(actor.arn)}{key}: {quantity:,} of {total:,} ({percent(part)}){by}"
     origin = [clip(actor.source_address)] if actor.source_address and actor.source_address != actor.arn else []
     if actor.user_agent and actor.user_agent not in (actor.source_address, actor.arn):
         origin.append(agent(actor.user_agent))
@@ -136,6 +140,20 @@ def actor_before(actor: Actor, before: Sequence[UsageEvent], unit: str, days: fl
     quantity = sum(event.quantity for event in before)
     by = "" if tallied else f" by {calls(before)}"
     return f"{who} used {quantity:,} {unit}{by} {read_for(days)}"
+
+
+def refused_before(actor: Actor, before: Sequence[UsageEvent], days: float) -> str:
+    """Whether the actor's calls of the kind were refused before."""
+    if not before:
+        return f"no refused calls by {identity(actor.arn)} before, {read_for(days)}"
+    return f"{several(len(before), 'refused call', 'refused calls')} by {identity(actor.arn)} {read_for(days)}"
+
+
+def address_through(address: str, used: Sequence[UsageEvent], refused: int, days: float, tallied: bool) -> str:
+    """Whether calls of the kind came from the address before, those that got through and those refused."""
+    if not used and not refused:
+        return f"address {clip(address)} is new here: no such call from it {read_for(days)}"
+    return f"address {clip(address)} made {calls(used, tallied)} of the kind and {refused:,} refused {read_for(days)}"
 
 
 def address_before(address: str, before: Sequence[UsageEvent], days: float, tallied: bool) -> str:
@@ -153,6 +171,8 @@ def made_by(name: str, field: str, basis: str, quantity: int, total: int) -> str
         "role": "the role",
         "session": "the session name",
     }
+    if basis == "claimed by the caller":
+        return f"{quantity:,} of {total:,} claim to be {name} by {said[field]} (the caller's own word)"
     return f"{name} made {quantity:,} of {total:,}, by {said[field]} ({basis})"
 
 
@@ -178,8 +198,12 @@ def _region_word(number: int) -> str:
     return "region was" if number == 1 else "regions were"
 
 
-def before(found: Sequence[UsageEvent], names: Sequence[str]) -> str:
+def before(found: Sequence[UsageEvent], names: Sequence[str], begins: datetime | None = None) -> str:
     """The refused and dry calls by minute: "09:51 6 dry RunInstances; 09:58 4 refused RunInstances (VcpuLimitExceeded)"."""
+    if not found and begins is not None:
+        return (
+            f"not established: records begin at {begins:%H:%M}, refused and dry calls of the hour before may be missing"
+        )
     if not found:
         return f"no refused or dry call by the same {' or '.join(names)} in the hour before"
     runs = groupby(found, key=lambda event: (event.dry_run, event.event_name, event.error_code or ""))
@@ -203,12 +227,13 @@ def through(found: Sequence[UsageEvent], name: str) -> str:
     return f"got through in that time, by the same {name}: {parts}"
 
 
-def elsewhere(name: str, found: Sequence[UsageEvent]) -> str:
+def elsewhere(name: str, found: Sequence[UsageEvent], number: int) -> str:
     if not found:
         return f"same {name} in other accounts: none found"
     accounts = sorted({event.account_id for event in found})
     shown = ", ".join(clip(account, 12) for account in accounts[:3]) + (", ..." if len(accounts) > 3 else "")
-    return f"same {name} in {several(len(accounts), 'other account', 'other accounts')} ({shown}): {calls(found)}"
+    where = several(len(accounts), "other account", "other accounts")
+    return f"same {name} in {where} ({shown}): {several(number, 'call', 'calls')}"
 
 
 def released(gone: int, total: int, others: bool) -> str:

@@ -1,7 +1,8 @@
 """Was everybody told, exactly once? (step "Deliver alert")
 
 Claim, publish, mark. A crash after the claim costs nothing: the same execution takes its claim again, another one after
-five minutes. Only a crash between the publish and the mark tells twice.
+five minutes. Only a crash between the publish and the mark tells twice. A mark that cannot be written is no failure: the
+state machine would try again, and publish again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
 
 from usage_anomaly.alerts import notification
 from usage_anomaly.alerts.mail import Mail
@@ -45,10 +47,14 @@ class DeliveryInput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
-    """`latency_seconds` runs from the minute of the tick to the publish; None when nothing was published."""
+    """`latency_seconds` runs from the minute of the tick to the publish; None when nothing was published.
+
+    `marked` is false where people were told and the claim does not say so: an execution started anew tells them again.
+    """
 
     outcome: Outcome
     latency_seconds: float | None = None
+    marked: bool = True
 
 
 def run(event: Mapping[str, Any], table: Table, sns: Any, topic: str, now: datetime) -> dict[str, Any]:
@@ -67,8 +73,12 @@ def _deliver(given: DeliveryInput, table: Table, sns: Any, topic: str, now: date
     if claims.take(table, key, given.execution, now) == "sent":
         return Delivered(outcome="DUPLICATE")
     publish(sns, topic, result)
-    claims.mark_sent(table, key, given.execution, now)
-    return Delivered(outcome="SENT", latency_seconds=max(0.0, (now - result.now).total_seconds()))
+    marked = True
+    try:
+        claims.mark_sent(table, key, given.execution, now)
+    except (BotoCoreError, ClientError):
+        marked = False
+    return Delivered(outcome="SENT", latency_seconds=max(0.0, (now - result.now).total_seconds()), marked=marked)
 
 
 def publish(sns: Any, topic: str, result: Result) -> None:
