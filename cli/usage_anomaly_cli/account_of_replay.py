@@ -14,11 +14,12 @@ from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account, account_name
-from usage_anomaly.enrichment.wording import identity
+from usage_anomaly.enrichment.wording import by_others, identity, unpriced
 from usage_anomaly.replay import Counts
 from usage_anomaly_cli.reckoning import Reckoning
 
 WIDTH = 9
+_PATH = 1_000
 GAPS_SHOWN = REJECTS_SHOWN = ODDITIES_SHOWN = 3
 HEADER = ("SEV", "ACCOUNT", "WHAT", "WHEN UTC", "USD/h", "WHO")
 
@@ -56,7 +57,7 @@ def head(story: Story) -> list[str]:
         lines.append(_line("Covers", f"{_moment(read.first)} - {_moment(read.last)} UTC; {where}"))
     lines += [_line("Gaps" if first else "", text) for first, text in _firsts(_gaps(story))]
     if story.absent:
-        lines.append(_line("Absent", "; ".join(story.absent)))
+        lines.append(_line("Absent", "; ".join(inert(each, 200) for each in story.absent)))
     lines.append(_line("Judged", "limits and burn rate; not in this version: baseline, first use"))
     lines.append(_line("Prices", _prices(story)))
     return lines
@@ -70,7 +71,7 @@ def table(story: Story) -> list[str]:
     return [_aligned(row, widths) for row in cells] if rows else []
 
 
-def tail(story: Story, paths: Sequence[str]) -> list[str]:
+def tail(story: Story, paths: Sequence[str], accounts: str | None = None) -> list[str]:
     """How many were told, what still runs, what could not be read, and the commands that come next."""
     told = [each for each in story.every if each.alerts]
     recorded = len(story.every) - len(told)
@@ -86,7 +87,8 @@ def tail(story: Story, paths: Sequence[str]) -> list[str]:
     lines += [_line("Odd" if first else "", text) for first, text in _firsts(_oddities(story.reckoning))]
     lines += [_line("Rejected" if first else "", text) for first, text in _firsts(_rejects(story.reckoning))]
     lines.append("")
-    place = " ".join(inert(path) for path in paths)
+    place = " ".join(inert(path, _PATH) for path in paths)
+    place += f" --accounts {inert(accounts, _PATH)}" if accounts else ""
     worst = max(story.shown, key=lambda each: each.severity, default=None)
     if worst is not None:
         lines.append(_line("Next", f"usage-anomaly show {shlex.quote(inert(worst.id, 200))}"))
@@ -102,18 +104,27 @@ def _row(anomaly: Anomaly, catalog: Catalog) -> tuple[str, ...]:
     if anomaly.kind.endswith(".attempts"):
         what = several(anomaly.total, f"refused call for {kind.many}", f"refused calls for {kind.many}")
     else:
-        what = things(anomaly.total, anomaly.groups, kind.one, kind.many)
+        groups = {inert(name, 30): count for name, count in anomaly.groups.items()}
+        what = things(anomaly.total, groups, kind.one, kind.many)
     regions = list(anomaly.regions)
-    what += f", {regions[0]}" if len(regions) == 1 else f", {len(regions)} regions"
-    rate = anomaly.cost.usd_per_hour
+    what += f", {inert(regions[0], 30)}" if len(regions) == 1 else f", {len(regions)} regions"
     return (
         number(anomaly.severity),
         inert(anomaly.account_name, 24),
         inert(what, 60) + _standing(anomaly),
         span(anomaly.first_use, anomaly.last_use),
-        "-" if anomaly.kind.endswith(".attempts") else "unknown" if rate is None else number(rate),
+        _rate(anomaly),
         _who(anomaly),
     )
+
+
+def _rate(anomaly: Anomaly) -> str:
+    rate, missing = anomaly.cost.usd_per_hour, unpriced(anomaly.notes)
+    if anomaly.kind.endswith(".attempts"):
+        return "-"
+    if rate is None:
+        return "unknown"
+    return number(rate) + (f" + {missing:,} unpriced" if missing else "")
 
 
 def _standing(anomaly: Anomaly) -> str:
@@ -123,12 +134,14 @@ def _standing(anomaly: Anomaly) -> str:
 
 
 def _who(anomaly: Anomaly) -> str:
-    if anomaly.automation is not None:
+    first = anomaly.actors[0] if anomaly.actors else None
+    if anomaly.automation is not None and not (first and first.long_lived_key):
         return inert(anomaly.automation, 40)
-    if not anomaly.actors:
+    if first is None:
         return "not established"
-    first = anomaly.actors[0]
-    more = f" and {len(anomaly.actors) - 1} more" if len(anomaly.actors) > 1 else ""
+    others = len(anomaly.actors) - 1
+    cut = by_others(anomaly.actors, anomaly.total) > 0
+    more = " and more" if cut else f" and {others} more" if others else ""
     if first.long_lived_key and first.access_key_id:
         return f"key {inert(first.access_key_id, 24)}{more}"
     return inert(identity(first.arn), 40) + more
@@ -171,7 +184,7 @@ def _gaps(story: Story) -> list[str]:
 
 def _prices(story: Story) -> str:
     priced = [each for each in story.every if not each.kind.endswith(".attempts") and each.account_id != ORGANIZATION]
-    notes = [note for each in priced for note in each.notes]
+    notes = [inert(note, 200) for each in priced for note in each.notes]
     return f"list of {story.prices_date}" + (f"; {'; '.join(_first_few(notes, 2))}" if notes else "")
 
 

@@ -20,7 +20,7 @@ def lines(anomaly: Anomaly) -> Iterator[str]:
         if steps:
             yield f"\n{title}"
         for number, step in enumerate(steps, start=1):
-            yield f"{number} {inert(step.text, 200)}"
+            yield f"{number} {inert(step.text, 400)}"
             if step.command is not None:
                 yield from (f"    {inert_line(line)}" for line in step.command.splitlines())
     if anomaly.evidence:

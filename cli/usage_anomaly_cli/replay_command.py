@@ -94,7 +94,7 @@ def replay(
         counted = summary(finished.reckoning, finished.replay.counts, every, list(absent))
         summary_file.write_bytes(msgspec.json.format(_JSON.encode(counted), indent=2) + b"\n")
     story = _story(finished, plan, every, chosen, list(absent.values()), time.monotonic() - started, min_severity)
-    _print(story, form, output, [shlex.quote(path) for path in paths])
+    _print(story, form, output, [shlex.quote(path) for path in paths], accounts)
 
 
 def _refuse(since: datetime | None, until: datetime | None, files: Sequence[Path | None]) -> None:
@@ -126,10 +126,11 @@ def _read(paths: Sequence[str], plan: Plan, events_file: Path | None) -> Run:
     return finished
 
 
-def _print(story: Story, form: str, output: Path | None, paths: Sequence[str]) -> None:
+def _print(story: Story, form: str, output: Path | None, paths: Sequence[str], accounts: Path | None) -> None:
     """The result to stdout or the file; the account beside it, on stderr where stdout carries JSON."""
     lines = b"".join(_JSON.encode(each) + b"\n" for each in story.shown)
-    head, tail = account_of_replay.head(story), account_of_replay.tail(story, paths)
+    named = shlex.quote(str(accounts)) if accounts is not None else None
+    head, tail = account_of_replay.head(story), account_of_replay.tail(story, paths, named)
     table = account_of_replay.table(story)
     text = "\n".join([*head, "", *table, *tail])
     if form == "table":

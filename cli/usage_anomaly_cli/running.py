@@ -152,6 +152,7 @@ def _material(outcome: Outcome, finished: Run, plan: Plan) -> Material:
         ready=READY,
         now=now,
         prices_date=prices.date,
+        alone=len(finished.reckoning.accounts()) == 1,
         taken=frozenset(each.id for each in replay.told.get(pair, ())),
     )
 

@@ -143,3 +143,68 @@ def test_reminder_says_what_still_runs(catalog: Catalog) -> None:
     anomaly = _stolen_key(catalog, released=16, alerts=alerts)
     mail = render(anomaly, catalog.kinds["ec2.instances"], None, update=3, recipient="replay")
     assert "nothing has ended it; 31 of 47 not seen released" in mail.text
+
+
+def test_forged_automation_stands_before_no_key(catalog: Catalog) -> None:
+    """An intruder's user agent must not send the reader to the cluster's owner."""
+    events = [incidents.event(1, incidents.at("10:00"), **{**incidents.THIEF, "user_agent": "karpenter.sh/1.0.6"})]
+    kind = catalog.kinds["ec2.instances"]
+    mail = render(incidents.told(kind, events, []), kind, None, update=1, recipient="replay")
+    assert mail.subject.endswith("one access key")
+    assert "claim to be Karpenter by the user agent (the caller's own word)" in mail.text
+
+
+def test_part_without_a_price_is_said_beside_the_rate(catalog: Catalog) -> None:
+    """ "0.01 USD/h" alone reads as cheap."""
+    events = [
+        incidents.event(1, incidents.at("10:00"), quantity=40, group="p9.48xlarge", **incidents.THIEF),
+        incidents.event(2, incidents.at("10:05"), group="t3.micro", usd_per_hour=0.0104, **incidents.THIEF),
+    ]
+    kind = catalog.kinds["ec2.instances"]
+    mail = render(incidents.told(kind, events, []), kind, None, update=1, recipient="replay")
+    assert "0.0104 USD/h + 40 unpriced" in mail.subject
+    assert "COST    0.0104 USD/h + 40 unpriced" in mail.text
+
+
+def test_growth_told_afterwards_is_dated(catalog: Catalog) -> None:
+    """A replay knows the end, not what stood when the mail would have been sent."""
+    alerts = (Alert(incidents.at("10:09"), "opened"), Alert(incidents.at("10:35"), "grown"))
+    kind = catalog.kinds["ec2.instances"]
+    mail = render(_stolen_key(catalog, alerts=alerts), kind, None, update=1, recipient="replay")
+    assert "grown; 47 instances by 10:57 (end of what was read)" in mail.text
+
+
+def test_release_is_said_with_the_figures_of_the_alert(catalog: Catalog) -> None:
+    """The mail and its update line count alike."""
+    anomaly = _stolen_key(catalog, released=16, total=94, alerts=(Alert(incidents.at("11:12"), "opened"),))
+    mail = render(
+        msgspec.structs.replace(anomaly, released=32),
+        catalog.kinds["ec2.instances"],
+        None,
+        update=1,
+        recipient="replay",
+    )
+    assert "32 of 94 released; 62 not seen released" in mail.text
+
+
+def test_day_window_is_said_to_leave_out_the_hours(catalog: Catalog) -> None:
+    """ "15,000 in 1440 minutes" below "90,000 in 60 minutes" reads as an error."""
+    anomaly = _stolen_key(catalog)
+    day = msgspec.structs.replace(
+        anomaly.findings[0], window_minutes=1440, reason="70 instances in 1440 minutes, limit 60"
+    )
+    told = msgspec.structs.replace(anomaly, findings=(*anomaly.findings, day))
+    mail = render(told, catalog.kinds["ec2.instances"], None, update=1, recipient="replay")
+    assert "70 instances in 24 hours beyond the hours above, limit 60" in mail.text
+
+
+def test_doers_that_are_not_named_are_counted(catalog: Catalog) -> None:
+    """Five names of a hundred are not everybody."""
+    role = "arn:aws:iam::111122223333:role/r{}"
+    events = [
+        incidents.event(each, incidents.at("10:00") + timedelta(seconds=each), actor_arn=role.format(each))
+        for each in range(8)
+    ]
+    kind = catalog.kinds["ec2.instances"]
+    mail = render(incidents.told(kind, events, []), kind, None, update=1, recipient="replay")
+    assert "others: 3 of 8" in mail.text

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from usage_anomaly.resources import Ledger, resources
 from usage_anomaly.series import CappedTotal, Series, bucket_of, bucket_start
 from usage_anomaly.usage import Direction, UsageEvent
 
@@ -23,15 +24,17 @@ def event(
     ids: Sequence[str] = (),
     usd: float | None = None,
     quantity: int | None = None,
+    name: str = "RunInstances",
+    region: str = "us-east-1",
 ) -> UsageEvent:
     return UsageEvent(
         event_id=f"e{number:04}",
         event_time=START + timedelta(minutes=minutes),
         event_source="ec2.amazonaws.com",
-        event_name="RunInstances",
+        event_name=name,
         kind="ec2.instances",
         account_id="111122223333",
-        region="us-east-1",
+        region=region,
         direction=direction,
         quantity=len(ids) if quantity is None else quantity,
         unit="instances",
@@ -119,33 +122,125 @@ def test_one_account_cannot_fill_the_organization() -> None:
     assert total.used_since(0) == [5]
 
 
+def test_a_launch_tried_again_counts_once() -> None:
+    """A retry with the same client token answers with the instances of the first: nothing new runs."""
+    retried = [event(1, 0, ids=["i-1", "i-2"], usd=4.0), event(2, 7, ids=["i-1", "i-3"], usd=4.0)]
+    series, high = of(retried), FIRST + 12
+    assert (series.quantity(FIRST, high), series.net_micro(FIRST, high), series.standing_micro(FIRST, high)) == (
+        3, 6_000_000, 6_000_000,
+    )  # fmt: skip
+    assert [(each.quantity, each.resource_ids, each.usd_per_hour) for each in series.uses(FIRST, high)] == [
+        (2, ("i-1", "i-2"), 4.0),
+        (1, ("i-3",), 2.0),
+    ]
+    gone = of([*retried, event(3, 20, direction="release", ids=["i-1"])])
+    assert (gone.resources(FIRST, high), gone.gone(FIRST, high), gone.net_micro(FIRST, high)) == (3, 1, 4_000_000)
+
+
+def test_a_second_start_or_another_life_is_no_retry() -> None:
+    """What is started stood still, also where a shutdown from inside left no record; a released name may come again."""
+    starts = of([event(n, 10 * n, ids=["i-1"], name="StartInstances") for n in range(3)])
+    assert starts.quantity(FIRST, FIRST + 12) == 3
+    made = [event(1, 0, ids=["db1"]), event(3, 20, ids=["db1"])]
+    assert of(made).quantity(FIRST, FIRST + 12) == 1
+    assert of([*made, event(2, 10, direction="release", ids=["db1"])]).quantity(FIRST, FIRST + 12) == 2
+
+
+def test_a_name_is_another_resource_in_each_region() -> None:
+    """The name of a database is unique in its region only: eight copies are eight, and one stop stops one."""
+    copies = [event(n, n, ids=["db1"], usd=1.0, region=f"us-east-{n}") for n in range(8)]
+    series = of([*copies, event(9, 30, direction="release", ids=["db1"], region="us-east-2")])
+    high = FIRST + 12
+    assert (series.quantity(FIRST, high), series.resources(FIRST, high), series.gone(FIRST, high)) == (8, 8, 1)
+    assert series.net_micro(FIRST, high) == series.standing_micro(FIRST, high) == 7_000_000
+
+
+def test_what_hangs_on_an_instance_ends_with_it() -> None:
+    """Volumes made to go with their instance go; of others nothing is known, so nothing is taken off."""
+    volumes = event(1, 0, ids=["i-1:/dev/sda1", "i-1:/dev/sdb", "i-2:/dev/sda1"], usd=3.0, quantity=3)
+    ended = event(2, 20, direction="release", ids=["i-1", "i-other"], quantity=0)
+    for order in ([volumes, ended], [ended, volumes]):
+        series = of(order)
+        assert (series.resources(FIRST, FIRST + 12), series.gone(FIRST, FIRST + 12)) == (3, 2)
+        assert series.net_micro(FIRST, FIRST + 12) == series.standing_micro(FIRST, FIRST + 12) == 1_000_000
+        assert series.launches_read(ended)
+
+
+def test_use_of_nothing_is_kept_and_counts_nothing() -> None:
+    """A launch without a block device mapping says nothing of its volumes: no call, no actor, no truncation."""
+    series = of([event(1, 0, quantity=0), event(2, 1, ids=["i-1"])])
+    assert len(list(series.events(FIRST, FIRST))) == 2
+    assert [each.event_id for each in series.uses(FIRST, FIRST)] == ["e0002"]
+
+
+def test_stopping_and_starting_one_machine_touches_no_other_turn() -> None:
+    """A machine stopped and started 4,000 times once took hours: each turn may change its neighbours only."""
+    ledger = Ledger()
+    changed = 0
+    for turn in range(4_000):
+        start = ledger.take(event(2 * turn, 20 * turn, ids=["i-1"], name="StartInstances"))
+        stop = ledger.take(event(2 * turn + 1, 20 * turn + 10, direction="release", ids=["i-1"]))
+        changed += len(start.worth) + len(start.ended) + len(stop.worth) + len(stop.ended)
+    assert changed <= 4_000
+    late = ledger.take(event(9_001, 20_001, direction="release", ids=["i-1"]))
+    assert len(late.worth) + len(late.ended) <= 3
+
+
+_NAMES = [*(f"i-{n}" for n in range(5)), "i-1:/dev/sda1", "i-2:/dev/sdb"]
 EVENTS = st.lists(
     st.tuples(
         st.integers(0, 600),
-        st.sampled_from(["use", "use", "release"]),
-        st.lists(st.sampled_from([f"i-{n}" for n in range(6)]), max_size=3, unique=True),
+        st.sampled_from(["RunInstances", "StartInstances", "release", "release", "holders"]),
+        st.lists(st.sampled_from(_NAMES), max_size=3, unique=True),
         st.sampled_from([None, 0.1, 1.5, 24.48]),
+        st.sampled_from(["us-east-1", "us-east-1", "us-east-2"]),
     ),
     max_size=25,
 )
+_ALL = (FIRST, FIRST + 200)
+
+
+def _drawn(number: int, row: tuple[int, str, list[str], float | None, str]) -> UsageEvent:
+    minutes, what, ids, usd, region = row
+    if what in ("release", "holders"):
+        quantity = None if what == "release" else 0
+        return event(number, minutes, direction="release", ids=ids, region=region, quantity=quantity)
+    return event(number, minutes, ids=ids, usd=usd, region=region, name=what)
+
+
+def _sums(series: Series, low: int, high: int) -> tuple[int, ...]:
+    asked = (series.quantity, series.net_micro, series.standing_micro, series.resources, series.gone, series.truncated)
+    return tuple(each(low, high) for each in asked)
 
 
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_any_order_of_arrival_gives_the_same_series(rows, random) -> None:  # type: ignore[no-untyped-def]  # drawn values
     """Late is the same as on time: sums, nets and events agree with those of a punctual run."""
-    events = [
-        event(number, minutes, direction=direction, ids=ids, usd=usd if direction == "use" else None)
-        for number, (minutes, direction, ids, usd) in enumerate(rows)
-    ]
+    events = [_drawn(number, row) for number, row in enumerate(rows)]
     punctual = of(sorted(events, key=lambda each: each.event_time))
     shuffled = list(events)
     random.shuffle(shuffled)
     late = Series()
     for each in shuffled:
-        late.add(each)
-        late.net_micro(FIRST, FIRST + 200)  # sums asked for in between must not go stale
+        before = {key: late.quantity(key, key) for key in range(_ALL[0], _ALL[1])}
+        changed = late.add(each)
+        _sums(late, *_ALL)  # sums asked for in between must not go stale
+        moved = {key for key, quantity in before.items() if late.quantity(key, key) != quantity}
+        assert moved <= set(changed)
+        assert min(changed) == bucket_of(each.event_time)
     for low in range(FIRST, FIRST + 130, 7):
         for length in (0, 1, 11):
-            assert late.quantity(low, low + length) == punctual.quantity(low, low + length)
-            assert late.net_micro(low, low + length) == punctual.net_micro(low, low + length)
-    assert list(late.events(FIRST, FIRST + 200)) == list(punctual.events(FIRST, FIRST + 200))
+            assert _sums(late, low, low + length) == _sums(punctual, low, low + length)
+    assert list(late.events(*_ALL)) == list(punctual.events(*_ALL))
+    assert list(late.uses(*_ALL)) == list(punctual.uses(*_ALL))
+
+
+@given(EVENTS)
+def test_what_stands_is_what_was_added_and_not_taken_off(rows) -> None:  # type: ignore[no-untyped-def]  # drawn values
+    """Two ways to the same count: what the uses name, and what the sums say."""
+    series = of([_drawn(number, row) for number, row in enumerate(rows)])
+    counted = list(series.uses(*_ALL))
+    assert series.quantity(*_ALL) == sum(each.quantity for each in counted)
+    assert series.resources(*_ALL) == sum(len(each.resource_ids) for each in counted)
+    ends = [series.released_at(each, use.event_time) for use in counted for each in resources(use)]
+    assert series.gone(*_ALL) == sum(end is not None for end in ends)

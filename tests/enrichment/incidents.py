@@ -12,9 +12,10 @@ import msgspec
 from usage_anomaly.anomalies import Alert, Anomaly, Cost
 from usage_anomaly.catalog import ATTEMPTS, Kind
 from usage_anomaly.detection import Detector, Finding
-from usage_anomaly.enrichment import cost, evidence, guidance, severity
+from usage_anomaly.enrichment import cost, evidence, guidance, severity, wording
 from usage_anomaly.enrichment.accounts import Account, account_name, account_type
 from usage_anomaly.enrichment.automation import automation
+from usage_anomaly.resources import resources, runs
 from usage_anomaly.usage import UsageEvent
 
 DAY = datetime(2026, 11, 25, tzinfo=UTC)
@@ -216,10 +217,12 @@ def told(
     now = changes.pop("now", at("11:12"))
     scene = context(name, events, account_id)
     gone = [each for each in scene.account_events if each.direction == "release"]
-    released = {resource: each.event_time for each in gone for resource in each.resource_ids}
+    ends = {resource: each.event_time for each in gone for resource in resources(each)}
+    released = {run: ends[run[:3]] for use in scene.uses for run in runs(use) if run[:3] in ends}
     bill = cost.estimate(scene.uses, released, now, PRICES_DATE, False, priced=kind.price != "none")
     found = evidence.find(scene)
     facts = guidance.facts(scene.uses, released, account_id, found.actors, found.automation)
+    notes = cost.gaps(scene.uses, kind.many) if kind.price != "none" and not name.endswith(ATTEMPTS) else ()
     weight, reasons = severity.assess(
         severity.Facts(
             findings=findings,
@@ -229,6 +232,7 @@ def told(
             attempts_only=name.endswith(ATTEMPTS),
             account_type=account_type(account),
             signals=found.signals,
+            unpriced=wording.unpriced(notes),
         )
     )
     enriched = {
@@ -240,8 +244,8 @@ def told(
         "actors": found.actors,
         "automation": found.automation,
         "evidence": found.statements,
-        "guidance": guidance.advise(kind, facts),
-        "notes": cost.gaps(scene.uses, kind.many) if kind.price != "none" else (),
+        "guidance": guidance.advise(kind, facts, found.signals),
+        "notes": notes,
         "released": len(released),
     }
     return msgspec.structs.replace(_plain(kind, scene), **{**enriched, **changes})

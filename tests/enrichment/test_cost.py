@@ -12,6 +12,7 @@ from tests.enrichment.incidents import PRICES_DATE, at, event, stolen_key
 
 from usage_anomaly.anomalies import Cost
 from usage_anomaly.enrichment import cost
+from usage_anomaly.resources import Run, runs
 from usage_anomaly.usage import UsageEvent
 
 LIST = "Linux on-demand list price of 2026-11-20"
@@ -22,7 +23,7 @@ def priced(number: int, clock: str, quantity: int, rate: float, **fields: Any) -
 
 
 def estimate(
-    uses: list[UsageEvent], clock: str, released: dict[str, datetime] | None = None, median: bool = False
+    uses: list[UsageEvent], clock: str, released: dict[Run, datetime] | None = None, median: bool = False
 ) -> Cost:
     return cost.estimate(uses, released or {}, at(clock), PRICES_DATE, median)
 
@@ -39,14 +40,34 @@ def test_what_runs_costs_until_now() -> None:
 def test_released_costs_until_its_release() -> None:
     """Burn is net: one of four given back after half an hour leaves 6 USD/h."""
     launch = priced(1, "10:00", 4, 8.0)
-    found = estimate([launch], "11:00", {launch.resource_ids[0]: at("10:30")})
+    found = estimate([launch], "11:00", {runs(launch)[0]: at("10:30")})
     assert (found.usd_per_hour, found.usd_so_far) == (6.0, 7.0)
 
 
 def test_release_before_the_launch_is_another_life() -> None:
     """A machine stopped yesterday and started today runs."""
-    launch = priced(1, "10:00", 1, 2.0)
-    assert estimate([launch], "11:00", {launch.resource_ids[0]: at("9:00")}).usd_per_hour == 2.0
+    yesterday = priced(1, "8:00", 1, 2.0)
+    today = priced(2, "10:00", 1, 2.0, resource_ids=yesterday.resource_ids)
+    found = estimate([yesterday, today], "11:00", {runs(yesterday)[0]: at("9:00")})
+    assert (found.usd_per_hour, found.usd_so_far) == (2.0, 4.0)
+
+
+def test_each_run_ends_with_its_own_stop() -> None:
+    """A machine that is stopped and started all day is paid for when it ran, not for the pauses."""
+    first = priced(1, "8:00", 1, 2.0)
+    starts = [first, *(priced(n, f"{7 + n}:00", 1, 2.0, resource_ids=first.resource_ids) for n in (2, 3))]
+    stops = {run: use.event_time + timedelta(minutes=30) for use in starts for run in runs(use)}
+    assert estimate(starts, "12:00", stops).usd_so_far == 3.0
+
+
+def test_a_name_is_one_database_in_each_region_and_account() -> None:
+    """Eight copies of db1 in eight regions are paid eight times, and stopping one stops no other."""
+    copies = [
+        priced(n, "10:00", 1, 2.0, resource_ids=("db1",), region=f"us-east-{n}", account_id=account)
+        for n, account in enumerate(["111122223333", "444455556666"] * 4)
+    ]
+    assert estimate(copies, "11:00").usd_per_hour == 16.0
+    assert estimate(copies, "11:00", {runs(copies[3])[0]: at("10:30")}).usd_per_hour == 14.0
 
 
 def test_restarted_machine_is_paid_once() -> None:
@@ -60,14 +81,14 @@ def test_restarted_machine_is_paid_once() -> None:
 def test_all_released_costs_nothing_per_hour() -> None:
     """Closed as released means that the meter stands."""
     launch = priced(1, "10:00", 2, 4.0)
-    found = estimate([launch], "12:00", dict.fromkeys(launch.resource_ids, at("11:00")))
+    found = estimate([launch], "12:00", dict.fromkeys(runs(launch), at("11:00")))
     assert (found.usd_per_hour, found.usd_so_far, found.usd_month_end) == (0.0, 4.0, 4.0)
 
 
 def test_items_without_ids_count_as_running() -> None:
     """A cut record names fewer ids than it launched: the figure is an upper bound, never too low."""
     launch = priced(1, "10:00", 10, 20.0, resource_ids=("i-1",))
-    assert estimate([launch], "11:00", {"i-1": at("10:30")}).usd_per_hour == 18.0
+    assert estimate([launch], "11:00", {runs(launch)[0]: at("10:30")}).usd_per_hour == 18.0
 
 
 def test_unknown_price_is_none_and_named() -> None:
@@ -132,7 +153,7 @@ def test_per_call_kind_without_duration_says_why() -> None:
 def test_order_changes_nothing_and_releases_only_lower(events: list[UsageEvent], released: int) -> None:
     """Same input, same bytes; and giving back never costs more."""
     uses = [each for each in events if each.direction == "use"]
-    ids = sorted(each for use in uses for each in use.resource_ids)[-released:] if released else []
+    ids = sorted(each for use in uses for each in runs(use))[-released:] if released else []
     full = cost.estimate(uses, {}, at("12:00"), PRICES_DATE, False)
     less = cost.estimate(uses, dict.fromkeys(ids, at("11:00")), at("12:00"), PRICES_DATE, False)
     assert full == cost.estimate(sorted(uses, key=lambda each: each.event_id), {}, at("12:00"), PRICES_DATE, False)

@@ -133,8 +133,9 @@ def test_automation_says_which_field_it_rests_on() -> None:
     forged = {**incidents.THIEF, "user_agent": "karpenter.sh/1.5.0"}
     weak = find(context(EC2, [event(1, at("10:00"), **forged)]))
     assert texts(strong, "automation") == ["Auto Scaling made 1 of 1, by invokedBy (set by AWS)"]
-    assert texts(weak, "automation") == ["Karpenter made 1 of 1, by the user agent (claimed by the caller)"]
+    assert texts(weak, "automation") == ["1 of 1 claim to be Karpenter by the user agent (the caller's own word)"]
     assert (strong.signals.automation_set_by_aws, weak.signals.automation_set_by_aws) == (True, False)
+    assert (strong.signals.automation_trusted, weak.signals.automation_trusted) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -216,6 +217,70 @@ def test_refused_calls_say_whether_anything_got_through() -> None:
     assert texts(find(context(ATTEMPTS, attempts)), "through") == ["nothing of the same actor got through in that time"]
     found = find(context(ATTEMPTS, [*attempts, through]))
     assert texts(found, "through") == ["got through in that time, by the same actor: ec2.instances 1"]
+
+
+def test_role_named_after_an_automation_is_trusted_once_it_is_known() -> None:
+    """Whoever may make a role may call it karpenter."""
+    known = find(context(EC2, incidents.big_machine()))
+    fresh = find(context(EC2, [*incidents.habit(28, incidents.BATCH), event(1, at("10:00"), **incidents.KARPENTER)]))
+    assert (known.signals.automation_trusted, fresh.signals.automation_trusted) == (True, False)
+
+
+def test_refused_calls_of_a_known_user_are_not_new_here() -> None:
+    """Who launches every day and is refused today is no stranger, in no new region."""
+    runner = incidents.refusals(1)[0]
+    past = incidents.habit(
+        20, {"actor_arn": runner.actor_arn, "source_address": runner.source_address}, region=runner.region
+    )
+    found = find(context(ATTEMPTS, [*past, *incidents.refusals(20)], start=incidents.DAY))
+    assert (found.signals.new_actor, found.signals.new_address, found.signals.new_regions) == (False, False, ())
+    said = texts(found, "who")
+    assert "no refused calls by role ci-runner before, in the 20 days before" in said
+    assert "role ci-runner used 40 calls by 20 calls in the 20 days before" in said
+    assert_grounded(found, [*past, *incidents.refusals(20)])
+
+
+def test_what_the_records_do_not_reach_is_not_established() -> None:
+    """ "No refused call" where nothing could be looked at would be a clean bill of health for nothing."""
+    found = find(context(EC2, [event(1, at("10:00"), **incidents.THIEF)]))
+    assert texts(found, "before")[0].startswith("not established: records begin at 10:00")
+
+
+def test_calls_of_a_tally_elsewhere_are_counted() -> None:
+    """One tallied event stands for thousands of calls."""
+    here = [
+        msgspec.structs.replace(each, actor_arn="arn:aws:iam::111122223333:role/a") for each in incidents.invocations()
+    ]
+    there = msgspec.structs.replace(here[0], account_id="444455556666", quantity=3_000, event_id="t")
+    found = find(context("lambda.invocations", [*here, there]))
+    assert "same actor in 1 other account (444455556666): 3,000 calls" in texts(found, "organization")
+
+
+def test_resource_started_twice_is_released_twice() -> None:
+    """Three starts and releases of one machine are three of three, as the alert's figures say."""
+    same = {"resource_ids": ("i-0a",), **incidents.THIEF}
+    events = [event(1, at("10:00"), **same), event(2, at("10:10"), **same)]
+    events.append(event(3, at("10:20"), direction="release", event_name="StopInstances", **same))
+    assert texts(find(context(EC2, events)), "released") == ["all 2 released"]
+    elsewhere = msgspec.structs.replace(events[-1], region="us-west-2")
+    assert texts(find(context(EC2, [*events[:2], elsewhere])), "released") == ["none of these seen released"]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"), [(25, "in the 25 minutes read"), (60, "in the 1 hour read"), (0.1, "1 minute read")]
+)
+def test_hardly_any_past_is_said_in_minutes(minutes: float, said: str) -> None:
+    """Half an hour read is not an hour."""
+    assert said in wording.read_for(minutes / 1440)
+
+
+def test_actors_quantity_is_exact() -> None:
+    """A share rounded to four digits turns 1 of 90,000 into none."""
+    small = event(2, at("10:01"), actor_arn="arn:aws:iam::111122223333:role/small")
+    uses = [event(1, at("10:00"), quantity=90_000, resource_ids=(), **incidents.BATCH), small]
+    said = " ".join(texts(find(context(EC2, uses)), "who"))
+    assert "role small: 1 of 90,001 (under 1%)" in said
+    assert "90,000 of 90,001 (over 99%)" in said
 
 
 def test_actors_stand_in_order_of_excess_over_their_own_past() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from datetime import datetime
@@ -18,21 +19,28 @@ from usage_anomaly.anomalies import Step
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment import guidance, habits
 from usage_anomaly.enrichment.automation import automation
+from usage_anomaly.enrichment.evidence import Signals
 from usage_anomaly.enrichment.launchers import LAUNCHERS, PATTERNS, SAID
+from usage_anomaly.resources import Run, runs
 from usage_anomaly.usage import UsageEvent
+
+NEW = Signals(new_actor=True, days_read=28.0)
+USUAL = Signals(new_actor=False, new_address=False, days_read=28.0)
+TRUSTED = msgspec.structs.replace(USUAL, automation_trusted=True)
 
 
 def advise(
     catalog: Catalog,
     uses: list[UsageEvent],
     kind: str = "ec2.instances",
-    released: dict[str, datetime] | None = None,
+    released: dict[Run, datetime] | None = None,
     account: str = ACCOUNT,
+    signals: Signals = NEW,
 ) -> tuple[Step, ...]:
     first = uses[0]
     named = automation(first.invoked_by, first.user_agent, first.actor_arn, first.actor_session, first.actor_type)
     facts = guidance.facts(uses, released or {}, account, habits.rank(uses, [], 0), named)
-    return guidance.advise(catalog.kinds[kind], facts)
+    return guidance.advise(catalog.kinds[kind], facts, signals)
 
 
 def commands(steps: tuple[Step, ...], program: str = "") -> list[str]:
@@ -59,7 +67,7 @@ def test_released_instances_are_in_no_command(catalog: Catalog) -> None:
     """What is gone needs no stopping, and its id may fail the whole command."""
     uses = [event(1, at("10:00"), quantity=3, **incidents.THIEF)]
     gone = uses[0].resource_ids[0]
-    found = " ".join(commands(advise(catalog, uses, released={gone: at("11:00")})))
+    found = " ".join(commands(advise(catalog, uses, released={runs(uses[0])[0]: at("11:00")})))
     assert gone not in found
     assert uses[0].resource_ids[1] in found
 
@@ -67,7 +75,7 @@ def test_released_instances_are_in_no_command(catalog: Catalog) -> None:
 def test_automation_is_stopped_instead_of_what_it_would_replace(catalog: Catalog) -> None:
     """Stopping instances of a group makes it launch new ones."""
     uses = [event(1, at("2:00"), quantity=40, **incidents.BATCH)]
-    found = commands(advise(catalog, uses))
+    found = commands(advise(catalog, uses, signals=TRUSTED))
     assert found[0].endswith("--auto-scaling-group-name nightly-batch --scaling-processes Launch")
     assert not any("stop-instances" in each or "terminate" in each for each in found)
 
@@ -75,7 +83,7 @@ def test_automation_is_stopped_instead_of_what_it_would_replace(catalog: Catalog
 def test_launcher_that_the_records_do_not_name_leaves_the_instances(catalog: Catalog) -> None:
     """Without the group's name the only command left is the one for the instances."""
     uses = [event(1, at("2:00"), **{**incidents.BATCH, "launcher_id": "two words; rm -rf"})]
-    steps = advise(catalog, uses)
+    steps = advise(catalog, uses, signals=TRUSTED)
     assert any("the records do not name it" in step.text for step in steps)
     assert commands(steps, "stop-instances")
     assert "rm -rf" not in " ".join(commands(steps))
@@ -83,9 +91,10 @@ def test_launcher_that_the_records_do_not_name_leaves_the_instances(catalog: Cat
 
 def test_karpenter_is_scaled_down_and_its_role_left_alone(catalog: Catalog) -> None:
     """Denying Karpenter's role everything would take the cluster's other nodes with it."""
-    found = commands(advise(catalog, uses_of(incidents.big_machine())))
+    found = commands(advise(catalog, uses_of(incidents.big_machine()), signals=TRUSTED))
     assert found[0].startswith("kubectl --namespace kube-system scale deployment karpenter")
     assert not any("KarpenterController" in each for each in found)
+    assert any("stop-instances" in each for each in found), "one machine is named beside what started it"
 
 
 def test_person_with_a_role_is_stopped_by_the_role(catalog: Catalog) -> None:
@@ -174,6 +183,112 @@ def test_every_command_of_the_catalog_can_be_filled(catalog: Catalog) -> None:
     steps += [step for launcher in LAUNCHERS.values() for step in launcher]
     assert {slot for step in steps for slot in guidance.slots(step.command)} <= PATTERNS.keys()
     assert SAID.keys() == PATTERNS.keys()
+
+
+def test_claimed_automation_hides_no_command(catalog: Catalog) -> None:
+    """An intruder writes "karpenter" into the user agent: the machines and the key are stopped all the same."""
+    forged = {**incidents.THIEF, "user_agent": "karpenter.sh/1.0.6"}
+    steps = advise(catalog, [event(1, at("10:00"), quantity=30, **forged)])
+    found = commands(steps)
+    assert "update-access-key" in found[0]
+    assert "stop-instances" in found[1]
+    assert any(step.text.startswith("if it is Karpenter: ") for step in steps)
+
+
+@pytest.mark.parametrize(
+    ("fields", "signals", "offered"),
+    [
+        ({}, NEW, True),
+        ({}, USUAL, False),
+        ({}, msgspec.structs.replace(USUAL, new_address=True), True),
+        ({}, msgspec.structs.replace(USUAL, new_regions=("us-east-2",)), True),
+        (
+            {"user_agent": "APN/1.0 HashiCorp/1.0 Terraform/1.9"},
+            msgspec.structs.replace(USUAL, new_address=True),
+            False,
+        ),
+        ({"user_agent": "APN/1.0 HashiCorp/1.0 Terraform/1.9"}, NEW, True),
+        ({"invoked_by": "cloudformation.amazonaws.com"}, msgspec.structs.replace(TRUSTED, new_actor=True), False),
+    ],
+)
+def test_role_is_denied_only_if_something_is_new(
+    fields: dict[str, Any], signals: Signals, offered: bool, catalog: Catalog
+) -> None:
+    """Denying the usual deployment role everything is an outage of its own."""
+    role = {"actor_arn": f"arn:aws:iam::{ACCOUNT}:role/deploy", "actor_type": "AssumedRole"}
+    steps = advise(catalog, [event(1, at("10:00"), **role, **fields)], signals=signals)
+    assert any("put-role-policy" in each for each in commands(steps)) is offered
+    assert any("undo: aws iam delete-role-policy --role-name deploy" in step.text for step in steps) is offered
+
+
+def test_without_a_past_the_role_comes_last_with_a_doubt(catalog: Catalog) -> None:
+    """Nothing was read before: it may be the role that does this every day."""
+    role = {"actor_arn": f"arn:aws:iam::{ACCOUNT}:role/deploy", "actor_type": "AssumedRole"}
+    steps = [
+        step for step in advise(catalog, [event(1, at("10:00"), **role)], signals=Signals()) if step.kind == "contain"
+    ]
+    assert "put-role-policy" in (steps[-1].command or "")
+    assert steps[-1].text.endswith("too little was read to tell")
+
+
+def test_root_and_user_sessions_have_a_step(catalog: Catalog) -> None:
+    """A root key and a session of a user cannot be stopped by deactivating a user's key."""
+    root = {**incidents.THIEF, "actor_arn": f"arn:aws:iam::{ACCOUNT}:root", "actor_type": "Root"}
+    steps = advise(catalog, [event(1, at("10:00"), **root)])
+    assert any("sign in as root and delete it" in step.text and incidents.KEY in step.text for step in steps)
+    session = {**incidents.THIEF, "access_key_id": "ASIAIOSFODNN7EXAMPLE", "long_lived_key": False}
+    found = commands(advise(catalog, [event(1, at("10:00"), **session)]))
+    assert found[0].startswith("aws iam put-user-policy --user-name ci-legacy ")
+    assert found[1] == "aws iam list-access-keys --user-name ci-legacy"
+
+
+def test_every_kind_stops_the_role_that_did_it(catalog: Catalog) -> None:
+    """A thief's role makes volumes as well as machines."""
+    role = {"actor_arn": f"arn:aws:iam::{ACCOUNT}:role/deploy", "actor_type": "AssumedRole"}
+    for kind in catalog.kinds:
+        assert any(
+            "--role-name deploy" in each for each in commands(advise(catalog, [event(1, at("10:00"), **role)], kind))
+        )
+
+
+def test_spot_instances_are_ended_not_stopped(catalog: Catalog) -> None:
+    """Stopping a Spot instance is refused, and with it the whole command."""
+    uses = [
+        event(1, at("10:00"), resource_ids=("i-0a",), market="spot", **incidents.THIEF),
+        event(2, at("10:01"), resource_ids=("i-0b",), **incidents.THIEF),
+    ]
+    found = commands(advise(catalog, uses))
+    assert not any("i-0a" in each and "stop-instances" in each for each in found)
+    assert any("i-0a" in each and each.startswith("aws ec2 cancel-spot-instance-requests") for each in found)
+    assert any("i-0a" in each and each.startswith("aws ec2 terminate-instances") for each in found)
+    assert any("i-0b" in each and "stop-instances" in each for each in found)
+
+
+def test_function_of_another_account_is_in_no_command(catalog: Catalog) -> None:
+    """A call across accounts is recorded in both; in the caller's there is no such function, or another one."""
+    call = {"actor_arn": f"arn:aws:iam::{ACCOUNT}:role/caller", "shared_event_id": "s", "invoked_by": None}
+    uses = [msgspec.structs.replace(each, **call) for each in incidents.invocations()]
+    assert not commands(advise(catalog, uses, "lambda.invocations"), "aws lambda")
+    owner = [msgspec.structs.replace(each, actor_arn="arn:aws:iam::444455556666:role/caller") for each in uses]
+    assert commands(advise(catalog, owner, "lambda.invocations"), "--function-name orders")
+
+
+@pytest.mark.parametrize(
+    ("known", "regions", "said"),
+    [
+        (("eu-north-1", "x;y"), ["eu-north-1"], "(example, with the regions used before)"),
+        ((), ["REGION-IN-USE"], "(example: replace REGION-IN-USE)"),
+    ],
+)
+def test_policy_names_the_regions_in_use(
+    known: tuple[str, ...], regions: list[str], said: str, catalog: Catalog
+) -> None:
+    """A list of somebody else's regions, pasted, denies one's own."""
+    steps = advise(catalog, uses_of(incidents.stolen_key()), signals=msgspec.structs.replace(NEW, known_regions=known))
+    (step,) = [step for step in steps if step.command and "aws:RequestedRegion" in step.command]
+    policy = json.loads(step.command or "")
+    assert policy["Statement"][0]["Condition"]["StringNotEquals"]["aws:RequestedRegion"] == regions
+    assert step.text.endswith(said)
 
 
 hostile = st.text(max_size=40) | st.sampled_from(["$(id)", "`id`", "a;b", "-x", "a\nb", "'", '"', "i-0abc", "\u202e"])

@@ -93,11 +93,12 @@ def test_automation_lowers_only_what_it_did_before() -> None:
         ({"score": 0.99}, {"score": 0.5}),
         ({"account_type": "production"}, {}),
         ({"signals": Signals(long_lived_key=True)}, {"signals": Signals()}),
-        ({"signals": Signals(new_actor=True)}, {"signals": Signals(new_actor=False)}),
+        ({"signals": Signals(new_actor=True, days_read=28.0)}, {"signals": Signals(new_actor=False, days_read=28.0)}),
         ({"signals": Signals(times_own_past=3.0)}, {"signals": Signals(times_own_past=2.0)}),
-        ({"signals": Signals(new_address=True)}, {"signals": Signals()}),
-        ({"signals": Signals(new_regions=("us-east-1",))}, {"signals": Signals()}),
-        ({"signals": Signals(new_groups=("p5",))}, {"signals": Signals()}),
+        ({"signals": Signals(new_address=True, days_read=28.0)}, {"signals": Signals(new_address=True, days_read=1.0)}),
+        ({"signals": Signals(new_regions=("us-east-1",), days_read=28.0)}, {"signals": Signals()}),
+        ({"signals": Signals(new_groups=("p5",), days_read=28.0)}, {"signals": Signals()}),
+        ({"usd_per_hour": 0.01, "unpriced": 40}, {"usd_per_hour": 0.01}),
         ({"signals": Signals(refused_before=1)}, {"signals": Signals()}),
         ({"signals": Signals(dry_before=1)}, {"signals": Signals()}),
         ({"signals": Signals(gpus=8.0)}, {"signals": Signals()}),
@@ -116,6 +117,27 @@ def test_unknown_price_is_not_free() -> None:
     severity, reasons = assess(facts(usd_per_hour=None))
     assert severity > assess(facts(usd_per_hour=0.0))[0]
     assert "price unknown (+2.0)" in reasons
+
+
+def test_what_is_new_counts_by_the_days_read() -> None:
+    """Where half an hour was read before, everything is new."""
+    weights = [
+        assess(facts(signals=Signals(new_actor=True, days_read=days)))[0] for days in (0.02, 1.0, 3.5, 7.0, 28.0)
+    ]
+    assert weights == sorted(weights)
+    assert weights[0] == assess(facts(signals=Signals()))[0]
+    assert weights[-1] == weights[-2] == pytest.approx(weights[0] + 1.0)
+
+
+def test_part_without_a_price_is_not_cheap(catalog: Catalog) -> None:
+    """One priced machine beside forty unpriced ones is not 0.01 USD an hour."""
+    events = [
+        incidents.event(1, incidents.at("10:00"), quantity=40, group="p9.48xlarge", **incidents.THIEF),
+        incidents.event(2, incidents.at("10:05"), group="t3.micro", usd_per_hour=0.0104, **incidents.THIEF),
+    ]
+    many = incidents.finding("threshold", 41, 5, "many", events)
+    anomaly = incidents.told(catalog.kinds["ec2.instances"], events, [many])
+    assert "0.01 USD/h at list price, price unknown for 40 (+2.0)" in anomaly.severity_reasons
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,8 @@ class Where(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Per(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What each item counts once for: a volume of a launch once for each instance launched."""
+    """What each item counts once for: a volume of a launch once for each instance launched, which its id names as
+    `per.`."""
 
     items: Annotated[Paths, Meta(min_length=1)]
     requested: Paths = ()
@@ -72,6 +73,9 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     Without `items` the call is one unit. With them each item that `where` lets pass is one; a successful call that
     has none launched nothing. If `answered` and responseElements is missing or cut, the quantity is the largest of the
     items left, the items named in the request and the count it asked for, and at least 1, marked truncated.
+
+    A release with `holders` names what the resources hang on: an instance `i-1` ends the volumes whose launch was read
+    with an id `i-1:...`. How many those are its record does not say: its quantity is 0.
     """
 
     names: Annotated[tuple[Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9]*$")], ...], Meta(min_length=1)]
@@ -87,6 +91,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     group: Paths = ()
     resource_ids: Paths = ()
     lower_ids: bool = False
+    holders: bool = False
     attributes: Annotated[dict[Attribute, Paths], AttributeKeys] = {}
     measures: Annotated[dict[Measure, Paths], MeasureKeys] = {}
 

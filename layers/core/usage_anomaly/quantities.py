@@ -14,10 +14,11 @@ from usage_anomaly.paths import MOST_UNITS, Document, Path, first_number, is_omi
 
 
 class Lot(NamedTuple):
-    """One item of the record, and how many units it stands for."""
+    """One item of the record, how many units it stands for, and the things that it counts once for, where read."""
 
     item: Document
     units: int
+    per: list[Document] = []  # noqa: RUF012  # never changed
 
 
 class Quantity(NamedTuple):
@@ -65,7 +66,7 @@ def _per_each(reading: Reading, document: Document) -> Quantity:
     if number == 0:
         return Quantity([], False)
     items, items_cut = _items(reading.items, document)
-    lots = [Lot(item, number) for item in items if _passes(reading.where, item, document)]
+    lots = [Lot(item, number, launched) for item in items if _passes(reading.where, item, document)]
     return Quantity(lots or [Lot({}, 0)], truncated or items_cut or not lots)
 
 
@@ -104,6 +105,6 @@ def _bounded(lots: list[Lot]) -> list[Lot]:
     for lot in lots:
         if left == 0:
             break
-        kept.append(Lot(lot.item, min(lot.units, left)))
+        kept.append(lot._replace(units=min(lot.units, left)))
         left -= kept[-1].units
     return kept

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -22,6 +22,7 @@ from usage_anomaly.series import CappedTotal, Series, bucket_of
 from usage_anomaly.usage import UsageEvent
 
 KEY_BYTES = 16
+MINUTE = timedelta(minutes=1)
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -82,7 +83,7 @@ class Replay:
         self._totals: dict[str, CappedTotal] = {}
         self._extents: dict[Pair, Extents] = {}
         self._due: dict[Pair, list[Due]] = {}
-        self._watermark: datetime | None = None
+        self._now: Tick | None = None
 
     def tick(self, minute: datetime, arrivals: Iterable[Arrival]) -> None:
         """Take in all that arrived in a minute and tell what it leads to."""
@@ -98,8 +99,7 @@ class Replay:
             total = self._totals.setdefault(kind, CappedTotal())
             cap = limit_of(self.catalog, pair, self._type(account_id))
             total.put(account_id, bucket, self.series[pair].quantity(bucket, bucket), cap)
-        self._watermark = minute - WATERMARK
-        now = Tick(minute=minute, watermark=self._watermark)
+        now = self._now = Tick(minute=minute, watermark=minute - WATERMARK)
         for pair in sorted(touched):
             self._judge(pair, touched[pair])
         overdue = {pair for pair, waits in self._due.items() if any(each.now(now) for each in waits)}
@@ -147,22 +147,24 @@ class Replay:
         return self._coverage.get(account_id)
 
     def _catch_up(self, minute: datetime) -> None:
-        """Visit the minutes before this one in which growth or a reminder was due though nothing arrived."""
-        if self._watermark is None:
+        """Visit the minutes before this one in which something was due though nothing arrived, as a deployment would."""
+        if self._now is None:
             return
         visited: set[tuple[datetime, Pair]] = set()
         while True:
+            soonest = self._now.minute + MINUTE
             waits = [
-                (each.at, pair)
+                (max(each.at, soonest), pair)
                 for pair, dues in self._due.items()
                 for each in dues
-                if each.watermark is None and each.at < minute and (each.at, pair) not in visited
+                if each.watermark is None or each.watermark <= self._now.watermark
             ]
+            waits = [each for each in waits if each[0] < minute and each not in visited]
             if not waits:
                 return
             at, pair = min(waits)
             visited.add((at, pair))
-            self._step(pair, Tick(minute=at, watermark=self._watermark))
+            self._step(pair, Tick(minute=at, watermark=self._now.watermark))
 
     def _cover(self, arrivals: Sequence[Arrival], touched: dict[Pair, int]) -> None:
         """Note earlier first records; they change which days count for habits, so all of the account is judged again."""
@@ -197,7 +199,8 @@ class Replay:
         series = self.series.get(pair)
         if series is None:
             series = self.series[pair] = Series(tally=self.catalog.kind_of(event.kind).keep == "tally")
-        yield pair, series.add(event)
+        for bucket in series.add(event):
+            yield pair, bucket
 
     def _judge(self, pair: Pair, bucket: int) -> None:
         extents = self._extents.get(pair)

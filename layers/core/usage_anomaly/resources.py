@@ -7,7 +7,7 @@ search in sorted rows: a machine that is stopped and started all day costs no mo
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from operator import itemgetter
 from statistics import median_low
@@ -46,13 +46,6 @@ def holder(resource: Resource) -> Resource | None:
     """What a resource hangs on and ends with: the instance of a volume that was launched with it."""
     name, mark, _ = resource[2].partition(_PART)
     return (resource[0], resource[1], name) if mark else None
-
-
-def released_among(ours: Iterable[Resource], releases: Sequence[UsageEvent]) -> set[Resource]:
-    """Those of some resources that the releases end, by their own id or with what they hang on."""
-    named = {each for event in releases if event.quantity for each in resources(event)}
-    holders = {each for event in releases if not event.quantity for each in resources(event)}
-    return {each for each in ours if each in named or holder(each) in holders}
 
 
 class Changed(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import islice
 from typing import Literal
 
 import msgspec
@@ -150,6 +151,7 @@ def _open(record: Record) -> Page:
         "response": _decoded(record.response_elements),
         "resources": _decoded(record.resources),
         "item": None,
+        "per": None,
     }
     return Page(record, document, caller, region, shared)
 
@@ -190,7 +192,7 @@ def _attempt(reading: Reading, page: Page, *, dry_run: bool) -> list[UsageEvent]
 def _event(
     reading: Reading, page: Page, prices: Prices, group: str | None, lots: list[Lot], truncated: bool
 ) -> UsageEvent:
-    quantity = sum(lot.units for lot in lots)
+    quantity = 0 if reading.call.holders else sum(lot.units for lot in lots)
     attributes = _attributes(reading, _at(page, lots[0].item))
     machine = prices.facts(group) if group and reading.kind.price == "ec2" else None
     fields = {
@@ -212,7 +214,7 @@ def _event(
 def _sums(reading: Reading, page: Page, prices: Prices, unit: Unit, lots: list[Lot]) -> dict[str, object]:
     """GiB and USD per hour over all units: per item where items have sizes of their own, else all alike."""
     rule, quantity = reading.kind.price, sum(lot.units for lot in lots)
-    if quantity == 0:
+    if quantity == 0 or reading.call.holders:
         return {}
     if not reading.measures:
         return _usd([(quantity, price_of(rule, unit, prices))])
@@ -267,15 +269,17 @@ def function_of(name: str) -> str:
 
 def _resource_ids(reading: Reading, page: Page, lots: list[Lot]) -> tuple[str, ...]:
     ids = []
-    for lot in lots[:MOST_RESOURCE_IDS]:
-        found = first_text(reading.resource_ids, _at(page, lot.item)) if lot.units else None
+    places = ((lot.item, per) for lot in lots if lot.units for per in lot.per[: lot.units] or [{}])
+    for item, per in islice(places, MOST_RESOURCE_IDS):
+        found = first_text(reading.resource_ids, _at(page, item, per))
         if found is not None:
             ids.append(found.lower() if reading.call.lower_ids else found)
     return tuple(ids)
 
 
-def _at(page: Page, item: Document) -> Document:
+def _at(page: Page, item: Document, per: Document | None = None) -> Document:
     page.document["item"] = item
+    page.document["per"] = per
     return page.document
 
 

@@ -16,6 +16,7 @@ from usage_anomaly.alerts import updates, words
 from usage_anomaly.alerts.plain import ascii_line, inert
 from usage_anomaly.anomalies import Anomaly, Statement, Step
 from usage_anomaly.catalog import ATTEMPTS, Kind
+from usage_anomaly.detection import Finding
 from usage_anomaly.enrichment import wording
 from usage_anomaly.enrichment.accounts import Account, account_name, ownership
 from usage_anomaly.enrichment.cost import UNPRICED
@@ -36,6 +37,8 @@ _STEPS_SHOWN = 8
 _COMMAND_CHARACTERS = 1_600  # room for 50 ids in five regions
 _SHOW = "usage-anomaly show {}"
 _NO_COMMAND = "no command: it holds characters that none needs"
+_DAY = 1_440
+_UPPER = "upper bound: only recorded releases end it"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,120}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _COMMAND = re.compile(r"[ -~]+")
@@ -115,18 +118,24 @@ def _subject(anomaly: Anomaly, kind: Kind, account: Account | None) -> str:
     things = words.several(anomaly.total, kind.one, kind.many) if mixed else _things(anomaly, kind)
     parts = [ascii_line(things, 34)]
     if anomaly.cost.usd_per_hour is not None and not _is_attempts(anomaly):
-        parts.append(words.usd_per_hour(anomaly.cost.usd_per_hour))
+        parts.append(_rate(anomaly))
     parts.extend(_doer_in_short(anomaly))
     head = f"[{anomaly.severity:.1f} {label(anomaly.severity)}{state}] {where}: "
     return ascii_line(head + ", ".join(parts), SUBJECT_CHARACTERS)
 
 
+def _rate(anomaly: Anomaly) -> str:
+    """What is known of the rate, and for how much it is not: a part without a price is not free."""
+    missing = wording.unpriced(anomaly.notes)
+    return words.usd_per_hour(anomaly.cost.usd_per_hour) + (f" + {missing:,} unpriced" if missing else "")
+
+
 def _doer_in_short(anomaly: Anomaly) -> list[str]:
-    if anomaly.automation:
+    main = anomaly.actors[0] if anomaly.actors else None
+    if anomaly.automation and not (main and main.long_lived_key):
         return [ascii_line(anomaly.automation, 24)]
-    if not anomaly.actors:
+    if main is None:
         return []
-    main = anomaly.actors[0]
     if main.long_lived_key:
         return ["one access key" if main.share > 0.995 else "an access key"]
     return [ascii_line(wording.identity(main.arn), 24)] if main.arn else []
@@ -147,8 +156,13 @@ def _what(anomaly: Anomaly, kind: Kind) -> list[Line]:
     things = _with_size(_things(anomaly, kind), _text(sizes[0]) if sizes else "")
     by = f" by {_text(calls[0])}" if calls and kind.keep == "events" else ""
     releases = _said(anomaly, "released")
-    released = f"; {_text(releases[0])}" if releases else ("; no release seen" if kind.releasable else "")
+    released = f"; {_released(anomaly, releases[0])}" if releases else ("; no release seen" if kind.releasable else "")
     return [("WHAT", f"{things}, {when}{by}{released}")]
+
+
+def _released(anomaly: Anomaly, statement: Statement) -> str:
+    """The figures that the alerts rest on; a resource that was started twice counts twice."""
+    return wording.released(anomaly.released, anomaly.total, statement.count > 0)
 
 
 def _with_size(things: str, size: str) -> str:
@@ -183,18 +197,22 @@ def _cost(anomaly: Anomaly, kind: Kind) -> list[Line]:
         return [("COST", "none: refused calls cost nothing")]
     if cost.usd_per_hour is None:
         return [("COST", UNPRICED if kind.price == "none" else inert(cost.basis, _SENTENCE))]
-    figures = words.usd_per_hour(cost.usd_per_hour)
+    figures = _rate(anomaly)
     if cost.usd_so_far is not None:
         figures += f"; {words.about(cost.usd_so_far)} USD so far"
     if cost.usd_month_end is not None and cost.usd_per_hour > 0:
         figures += f"; {words.about(cost.usd_month_end)} USD by month end if nothing stops it"
     sure = "" if cost.confidence >= 0.995 else f"; confidence {cost.confidence:.0%}"
-    return _under("COST", [figures, f"{inert(cost.basis, 2 * _SENTENCE)}, before discounts{sure}"])
+    most = f"; {_UPPER}" if kind.releasable and cost.usd_per_hour > 0 else ""
+    return _under("COST", [figures, f"{inert(cost.basis, 2 * _SENTENCE)}, before discounts{sure}{most}"])
 
 
 def _who(anomaly: Anomaly) -> list[Line]:
     statements = [*_said(anomaly, "who")[:_WHO_SHOWN], *_said(anomaly, "automation")]
     texts = [_text(statement) for statement in statements]
+    left = wording.by_others(anomaly.actors, anomaly.total)
+    if left:
+        texts.insert(len(anomaly.actors), f"others: {left:,} of {anomaly.total:,}")
     return _under("WHO", texts or ["not established: the records hold no identity"])
 
 
@@ -209,7 +227,9 @@ def _organization(anomaly: Anomaly) -> list[str]:
     statements = _said(anomaly, "organization")
     found = [_text(statement) for statement in statements if statement.count]
     missing = [_searched(statement) for statement in statements if not statement.count]
-    return [*found, f"same {', '.join(missing)} in other accounts: none found"] if missing else found
+    alone = any(statement.text.endswith(wording.ALONE) for statement in statements if not statement.count)
+    answer = wording.ALONE if alone else "none found"
+    return [*found, f"same {', '.join(missing)} in other accounts: {answer}"] if missing else found
 
 
 def _searched(statement: Statement) -> str:
@@ -265,10 +285,17 @@ def _prevent(anomaly: Anomaly) -> list[Line]:
 
 
 def _why(anomaly: Anomaly) -> list[Line]:
-    reasons = list(dict.fromkeys(inert(finding.reason, _SENTENCE) for finding in anomaly.findings))
+    hours = any(finding.window_minutes < _DAY for finding in anomaly.findings)
+    reasons = list(dict.fromkeys(_reason(finding, hours) for finding in anomaly.findings))
     weighed = [inert(reason, 120) for reason in anomaly.severity_reasons[:_REASONS_SHOWN]]
     severity = [f"{anomaly.severity:.1f} of 10: {', '.join(weighed)}"] if weighed else []
     return _under("WHY", [*reasons[:_REASONS_SHOWN], *severity])
+
+
+def _reason(finding: Finding, hours: bool) -> str:
+    """A day's window leaves out the hours that have a finding of their own."""
+    day = "in 24 hours beyond the hours above" if hours else "in 24 hours"
+    return inert(finding.reason.replace(f"in {_DAY} minutes", day), _SENTENCE)
 
 
 def _gaps(anomaly: Anomaly) -> list[Line]:

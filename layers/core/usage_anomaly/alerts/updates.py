@@ -26,6 +26,8 @@ def line(
 def _news(anomaly: Anomaly, kind: Kind, alert: Alert) -> str:
     things = "refused calls" if anomaly.kind.endswith(ATTEMPTS) else kind.many
     if alert.reason == "grown":
+        if anomaly.last_use > alert.at:  # told afterwards: what it was at that time is not kept
+            return f"grown; {anomaly.total:,} {things} by {_since(anomaly.last_use, alert.at)} (end of what was read)"
         return f"grown to {anomaly.total:,} {things}"
     if alert.reason == "quiet":
         return f"no new {things} since {_since(anomaly.last_use, alert.at)}{_running(anomaly, kind, '; ')}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -25,10 +25,10 @@ def uses(series: Series, extent: Extent) -> Iterator[UsageEvent]:
 
 
 class Gathered(msgspec.Struct, frozen=True):
-    """The use of an extent in order, and when its resources were seen released."""
+    """The use of an extent in order, and when what it launched or started was seen released."""
 
-    uses: list[UsageEvent]
-    released: dict[Run, datetime]
+    uses: Sequence[UsageEvent]
+    released: Mapping[Run, datetime]
 
 
 def gather(members: Sequence[Series], extent: Extent) -> Gathered:

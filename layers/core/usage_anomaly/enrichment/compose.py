@@ -19,7 +19,7 @@ from usage_anomaly.anomalies.life_cycle import Told, View, mint
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.anomalies.view import Gathered
 from usage_anomaly.catalog import ATTEMPTS, Kind
-from usage_anomaly.enrichment import cost, evidence, guidance, severity
+from usage_anomaly.enrichment import cost, evidence, guidance, severity, wording
 from usage_anomaly.enrichment.accounts import Account, account_name, account_type
 from usage_anomaly.resources import Run, resources
 from usage_anomaly.series import bucket_start
@@ -57,6 +57,7 @@ class Material(msgspec.Struct, frozen=True, kw_only=True):
     ready: Mapping[str, str]
     now: datetime
     prices_date: str
+    alone: bool = False  # no other account was read
     taken: frozenset[str] = frozenset()  # ids that were told in the account: a recorded extent gets another
 
 
@@ -78,9 +79,13 @@ def compose(material: Material, ask: Ask) -> Anomaly:
         prices_date=material.prices_date,
         median_rate_used=material.median_rate_used,
     )
-    found = look(anomaly, kind, used, covered_from=material.covered_from, now=material.now, ask=ask)
+    found = look(
+        anomaly, kind, used, covered_from=material.covered_from, now=material.now, ask=ask, alone=material.alone
+    )
     facts = guidance.facts(used, material.released, anomaly.account_id, found.actors, found.automation)
-    return complete(anomaly, material.account, priced, found, guidance.advise(kind, facts) if used else ())
+    return complete(
+        anomaly, material.account, priced, found, guidance.advise(kind, facts, found.signals) if used else ()
+    )
 
 
 def bare(material: Material) -> Anomaly:
@@ -144,6 +149,7 @@ def look(
     covered_from: datetime | None,
     now: datetime,
     ask: Ask,
+    alone: bool = False,
 ) -> evidence.Evidence:
     """The evidence: who, from where, what stands before and beside it."""
     account_id = None if _organization(anomaly) else anomaly.account_id
@@ -159,6 +165,7 @@ def look(
         account_events=[] if account_id is None else _around(anomaly, start, now, ask),
         others=ask,
         covered_from=covered_from,
+        alone=alone,
         unit=kind.many,
         tallied=kind.keep == "tally",
     )
@@ -182,6 +189,7 @@ def complete(
             attempts_only=_attempts(anomaly),
             account_type=account_type(account),
             signals=found.signals,
+            unpriced=wording.unpriced(priced.notes),
         )
     )
     return msgspec.structs.replace(

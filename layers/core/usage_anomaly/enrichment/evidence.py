@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -19,6 +19,7 @@ from usage_anomaly.enrichment.scene import ORGANIZATION as ORGANIZATION
 from usage_anomaly.enrichment.scene import EvidenceContext as EvidenceContext
 from usage_anomaly.enrichment.scene import Scene, ask, by, calls_behind, marks_of, set_scene, state
 from usage_anomaly.enrichment.scene import matching as matching
+from usage_anomaly.resources import Resource, holder, resources
 from usage_anomaly.usage import UsageEvent
 
 BEFORE = timedelta(minutes=60)  # how long before the first use a refused or dry call still belongs to it
@@ -129,6 +130,8 @@ def _who(scene: Scene, actors: Sequence[Actor]) -> tuple[bool | None, tuple[Stat
     through = matching(used, scene.used_before)
     text = wording.refused_before(scene.main, before, scene.days)
     also = wording.actor_before(scene.main, through, scene.unit, scene.days, scene.context.tallied)
+    if before and not through:
+        also = wording.none_through(scene.main, scene.days)
     return not before and not through, (*shares, state("who", text, query, before), state("who", also, used, through))
 
 
@@ -258,7 +261,9 @@ def _elsewhere(scene: Scene, address_is_new: bool) -> tuple[tuple[Statement, ...
         )
         found = matching(query, scene.context.others(query))
         number = calls_behind(scene, found)
-        statements.append(state("organization", wording.elsewhere(name, found, number), query, found))
+        statements.append(
+            state("organization", wording.elsewhere(name, found, number, scene.context.alone), query, found)
+        )
         # A shared image, or the office's address, is in many accounts for good reasons.
         if name in ("key", "actor") or (name == "address" and address_is_new):
             accounts.update(event.account_id for event in found)
@@ -294,12 +299,13 @@ def _released(scene: Scene) -> tuple[Statement, ...]:
 
 def _gone(uses: Sequence[UsageEvent], releases: Sequence[UsageEvent]) -> int:
     """Launches and starts whose resource was released afterwards, in its region: an id is unique in a region only."""
-    ended: dict[tuple[str, str, str], datetime] = {}
+    ended: dict[Resource | None, datetime] = {}
     for event in releases:
-        for each in event.resource_ids:
-            place = (event.account_id, event.region, each)
-            ended[place] = max(event.event_time, ended.get(place, event.event_time))
-    places = [
-        (event.event_time, (event.account_id, event.region, each)) for event in uses for each in event.resource_ids
-    ]
-    return sum(place in ended and ended[place] >= time for time, place in places)
+        for each in resources(event):
+            ended[each] = max(event.event_time, ended.get(each, event.event_time))
+    never = datetime.min.replace(tzinfo=UTC)
+    return sum(
+        max(ended.get(each, never), ended.get(holder(each), never)) >= event.event_time
+        for event in uses
+        for each in resources(event)
+    )

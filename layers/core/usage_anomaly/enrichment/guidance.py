@@ -29,6 +29,7 @@ from usage_anomaly.enrichment.launchers import (
     SAID,
     SPOT,
 )
+from usage_anomaly.resources import Run, holder, runs
 from usage_anomaly.usage import UsageEvent
 
 IDS_PER_COMMAND = 50  # an alert shows 50 ids; the record has them all
@@ -43,7 +44,7 @@ Place = tuple[str, str]  # account id, region
 Values = Mapping[str, tuple[str, ...]]
 _FILL_REGIONS = "{regions}"  # stands in a policy for the regions that the account used before
 _NO_REGION = "REGION-IN-USE"
-_UNSURE = "unless this is its usual work: too little was read before to tell"
+_UNSURE = "not if it does this daily, too little was read to tell"
 _LONG_ENOUGH = 1.0  # days; a shorter past does not tell what is usual
 
 
@@ -61,20 +62,23 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 def facts(
     uses: Sequence[UsageEvent],
-    released: Mapping[str, datetime],
+    released: Mapping[Run, datetime],
     account_id: str,
     actors: Sequence[Actor],
     automation: str | None,
 ) -> Facts:
-    """Collect ids, functions and launchers by place; what was released after its use is left out."""
+    """Collect ids, functions and launchers by place.
+
+    What was released after its use is left out, and what only hangs on something else: it has no id to delete it by.
+    """
     resources: dict[Place, dict[str, None]] = {}
     functions: dict[Place, Counter[str]] = {}
     launchers: dict[Place, Counter[str]] = {}
     spot: set[str] = set()
     for event in sorted(uses, key=lambda event: (event.event_time, event.event_id, event.group or "")):
         place = (event.account_id, event.region)
-        running = (each for each in event.resource_ids if _runs(released.get(each), event.event_time))
-        ids = dict.fromkeys(running)
+        running = (each for each in runs(event) if each not in released and holder(each[:3]) is None)
+        ids = dict.fromkeys(name for _, _, name, _ in running)
         resources.setdefault(place, {}).update(ids)
         spot.update(ids if event.market == "spot" else ())
         if event.function_name and not _owned_elsewhere(event):
@@ -128,7 +132,7 @@ def _prevent(kind: Kind, signals: Signals) -> list[Step]:
     for each in kind.guidance.prevent:
         text, policy = each.text, each.policy
         if policy is not None and _FILL_REGIONS in json.dumps(policy):
-            text += ", an example: the regions used here before" if regions else f", an example: replace {_NO_REGION}"
+            text += " (example, with the regions used before)" if regions else f" (example: replace {_NO_REGION})"
         steps.append(Step(kind="prevent", text=text, command=_policy(policy, regions or [_NO_REGION])))
     return steps
 
@@ -141,10 +145,6 @@ def valid(slot: str, value: str) -> bool:
 def slots(command: str) -> frozenset[str]:
     """The names in braces of a command."""
     return frozenset(name for _, name, _, _ in Formatter().parse(command) if name)
-
-
-def _runs(release: datetime | None, used: datetime) -> bool:
-    return release is None or release < used
 
 
 def _busiest(names: Counter[str]) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ class EvidenceContext(msgspec.Struct, frozen=True, kw_only=True):
     account_events: Sequence[UsageEvent]
     others: Callable[[Query], Sequence[UsageEvent]]
     covered_from: datetime | None = None
+    alone: bool = False  # no other account was read
     tallied: bool = False  # one event stands for many calls of a busy kind
     unit: str = ""  # as said to people, plural ("instances"); the events' own unit when empty
 

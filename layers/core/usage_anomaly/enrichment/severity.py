@@ -4,10 +4,10 @@ Points are added up; each is one reason in words with its number. The figures:
 
 | reason | points |
 |---|---|
-| USD per hour at list price, net of releases | 2 x log10(1 + USD/h), at most 5; price unknown: 2 |
+| USD per hour at list price, net of releases | 2 x log10(1 + USD/h), at most 5; price unknown, of all or of a part: at least 2 |
 | how far above the limit (the highest score of the findings) | 0.5 + 1.5 x log10(actual / limit), at most 3 |
-| the actor is new here, or used three times its own busiest hour | 1 |
-| a new address, new regions, new types: each | 0.3 |
+| the actor is new here (scaled, see below), or used three times its own busiest hour | 1 |
+| a new address, new regions, new types: each (scaled) | 0.3 |
 | a long-lived access key did it | 0.8 |
 | refused or dry calls by the same doer in the hour before | 0.4 |
 | accelerators (GPUs) | 0.5 |
@@ -19,6 +19,7 @@ Points are added up; each is one reason in words with its number. The figures:
 | refused calls only | 1.2 x log10(1 + calls) in place of money; the whole at most 4.9: no spend, at most a medium |
 
 A sum above 8 is compressed (8 + 2 x (1 - e^-((sum - 8) / 2))), so that the worst cases stay apart and none passes 10.
+What is new counts by how long was looked back: nothing below one day read, all from 7 days, in proportion between.
 An automation's name alone takes nothing off: intruders launch through Auto Scaling, and names are the caller's words.
 """
 
@@ -37,6 +38,7 @@ LABELS: tuple[tuple[float, str], ...] = ((8.0, "CRITICAL"), (6.0, "HIGH"), (4.0,
 ATTEMPTS_CEILING = 4.9
 _UNKNOWN_PRICE = 2.0
 _KNEE = 8.0
+_DAYS_FOR_NEW = 7.0  # a week has every weekday's work
 _BEYOND = 3.0  # times its own busiest hour
 _HIGHEST_SCORE = 0.999  # a limit of 0 would be infinitely exceeded
 
@@ -51,6 +53,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     attempts_only: bool
     account_type: AccountType
     signals: Signals
+    unpriced: int = 0  # units without a price beside those that have one
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -96,7 +99,10 @@ def _amount(facts: Facts) -> Reason:
     if rate is None:
         return Reason(_UNKNOWN_PRICE, "price unknown")
     said = f"{rate:,.0f}" if rate >= 10 else f"{rate:,.2f}"
-    return Reason(min(5.0, 2 * math.log10(1 + max(0.0, rate))), f"{said} USD/h at list price")
+    points, text = min(5.0, 2 * math.log10(1 + max(0.0, rate))), f"{said} USD/h at list price"
+    if facts.unpriced:
+        return Reason(max(_UNKNOWN_PRICE, points), f"{text}, price unknown for {facts.unpriced:,}")
+    return Reason(points, text)
 
 
 def _excess(facts: Facts) -> list[Reason]:
@@ -110,7 +116,7 @@ def _excess(facts: Facts) -> list[Reason]:
 def _doer(signals: Signals) -> list[Reason]:
     reasons = []
     if signals.new_actor:
-        reasons.append(Reason(1.0, f"actor new here in {_days(signals)}"))
+        reasons.append(Reason(_weight_of_new(signals), f"actor new here in {_days(signals)}"))
     elif signals.times_own_past is not None and signals.times_own_past >= _BEYOND:
         reasons.append(Reason(1.0, f"{signals.times_own_past:,.0f} times the actor's own busiest hour"))
     if signals.long_lived_key:
@@ -126,11 +132,17 @@ def _doer(signals: Signals) -> list[Reason]:
 
 
 def _novelty(signals: Signals) -> list[Reason]:
-    reasons = [Reason(0.3, f"address new here in {_days(signals)}")] if signals.new_address else []
+    points = 0.3 * _weight_of_new(signals)
+    reasons = [Reason(points, f"address new here in {_days(signals)}")] if signals.new_address else []
     for values, what in ((signals.new_regions, "region"), (signals.new_groups, "type")):
         if values:
-            reasons.append(Reason(0.3, f"{_several(len(values), what)} new here"))
+            reasons.append(Reason(points, f"{_several(len(values), what)} new here"))
     return reasons
+
+
+def _weight_of_new(signals: Signals) -> float:
+    """0 where less than a day was read before: everything is new then."""
+    return 0.0 if signals.days_read < 1 else min(1.0, signals.days_read / _DAYS_FOR_NEW)
 
 
 def _relief(facts: Facts) -> list[Reason]:

@@ -15,8 +15,10 @@ from itertools import groupby
 from usage_anomaly.anomalies import Actor
 from usage_anomaly.usage import UsageEvent
 
+ALONE = "not established, only this account was read"
 _LONGEST = 64
 _ENOUGH_DAYS = 14  # a shorter past is said as what was read, not as the account's habit
+_UNPRICED = re.compile(r"price unknown for ([0-9][0-9,]{0,20}) of ")
 _SERVICE = re.compile(r"AWS Internal|.*\.amazonaws\.com(?:\.cn)?", re.DOTALL)
 
 
@@ -132,6 +134,12 @@ def share(actor: Actor, found: Sequence[UsageEvent], total: int, tallied: bool =
     return f"{text}, from {' and '.join(origin)}" if origin else text
 
 
+def by_others(actors: Sequence[Actor], total: int) -> int:
+    """How much was made by actors that are not named; 0 where their own figures were not kept."""
+    named = [actor.quantity for actor in actors]
+    return max(0, total - sum(named)) if all(named) and named else 0
+
+
 def actor_before(actor: Actor, before: Sequence[UsageEvent], unit: str, days: float, tallied: bool) -> str:
     """Whether the actor did such a thing before."""
     who = identity(actor.arn)
@@ -147,6 +155,11 @@ def refused_before(actor: Actor, before: Sequence[UsageEvent], days: float) -> s
     if not before:
         return f"no refused calls by {identity(actor.arn)} before, {read_for(days)}"
     return f"{several(len(before), 'refused call', 'refused calls')} by {identity(actor.arn)} {read_for(days)}"
+
+
+def none_through(actor: Actor, days: float) -> str:
+    """For a known doer of refused calls: none of them ever got through."""
+    return f"nothing of the kind by {identity(actor.arn)} got through {read_for(days)}"
 
 
 def address_through(address: str, used: Sequence[UsageEvent], refused: int, days: float, tallied: bool) -> str:
@@ -227,7 +240,15 @@ def through(found: Sequence[UsageEvent], name: str) -> str:
     return f"got through in that time, by the same {name}: {parts}"
 
 
-def elsewhere(name: str, found: Sequence[UsageEvent], number: int) -> str:
+def unpriced(notes: Iterable[str]) -> int:
+    """How much of the quantity has no price, by the note that `cost.gaps` wrote; 0 without one."""
+    found = (_UNPRICED.match(note) for note in notes)
+    return next((int(match[1].replace(",", "")) for match in found if match), 0)
+
+
+def elsewhere(name: str, found: Sequence[UsageEvent], number: int, alone: bool) -> str:
+    if not found and alone:
+        return f"same {name} in other accounts: {ALONE}"
     if not found:
         return f"same {name} in other accounts: none found"
     accounts = sorted({event.account_id for event in found})

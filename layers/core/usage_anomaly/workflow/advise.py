@@ -81,7 +81,7 @@ def _assessed(given: AdviceInput, catalog: Catalog) -> Anomaly:
     priced = Priced(cost=costed.cost or _no_cost(costed.gaps), notes=costed.notes)
     # An input's own notes are about its price, which is estimated anew.
     anomaly = replace(given.anomaly, notes=_gaps(given))
-    return complete(anomaly, given.account.account, priced, evidence, guidance.advise(kind, facts))
+    return complete(anomaly, given.account.account, priced, evidence, guidance.advise(kind, facts, evidence.signals))
 
 
 def _gaps(given: AdviceInput) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     resources: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     launchers: tuple[str, ...] = ()
+    spot: tuple[str, ...] = ()  # of `resources`
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +86,7 @@ def facts_of(
         resources={place: each.resources for place, each in by_place.items()},
         functions={place: each.functions for place, each in by_place.items() if each.functions},
         launchers={place: each.launchers for place, each in by_place.items() if each.launchers},
+        spot=frozenset(each for place in places for each in place.spot),
     )
 
 
@@ -111,7 +113,7 @@ def _places(facts: guidance.Facts, room: int) -> tuple[tuple[Place, ...], int]:
     for place in ordered:
         kept: list[str] = []
         for each in facts.resources[place]:
-            room -= size(each) + 2
+            room -= (size(each) + 2) * (2 if each in facts.spot else 1)
             if room < 0:
                 break
             kept.append(each)
@@ -122,5 +124,6 @@ def _places(facts: guidance.Facts, room: int) -> tuple[tuple[Place, ...], int]:
             left += len(functions) + len(launchers)
             continue
         names = {"account_id": place[0], "region": place[1]}
-        places.append(Place(**names, resources=tuple(kept), functions=functions, launchers=launchers))
+        spot = tuple(each for each in kept if each in facts.spot)
+        places.append(Place(**names, resources=tuple(kept), functions=functions, launchers=launchers, spot=spot))
     return tuple(places), left

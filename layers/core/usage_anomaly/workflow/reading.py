@@ -16,9 +16,10 @@ from opensearchpy import OpenSearch
 from usage_anomaly.anomalies import Anomaly, Query
 from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.rules import ORGANIZATION
+from usage_anomaly.anomalies.view import Gathered, gather
 from usage_anomaly.catalog import ATTEMPTS, Catalog, Kind
-from usage_anomaly.enrichment.compose import Gathered, gather
 from usage_anomaly.enrichment.evidence import matching
+from usage_anomaly.resources import resources
 from usage_anomaly.search import history
 from usage_anomaly.series import Series, bucket_of
 from usage_anomaly.usage import UsageEvent
@@ -106,6 +107,6 @@ def _needs_earlier(anomaly: Anomaly, uses: Sequence[UsageEvent], released: Seque
     """Whether a rate is that of a launch before: of a start without a type, or of a release in a burn rate."""
     if any(event.usd_per_hour is None and event.usd is None and event.resource_ids for event in uses):
         return True
-    known = {each for event in uses for each in event.resource_ids}
+    known = {each for event in uses for each in resources(event)}
     burning = any(finding.detector == "burn_rate" for finding in anomaly.findings)
-    return burning and any(each not in known for event in released for each in event.resource_ids)
+    return burning and any(each not in known for event in released if event.quantity for each in resources(event))
