@@ -82,7 +82,7 @@ def visit_due_minutes(
         one_tick(catalog, history, table, executions, min(waits))
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(schedules())
 def test_a_deployment_tells_what_a_replay_tells(catalog: Catalog, schedule: list[Delivered]) -> None:
     """Replay and deployment agree: same ids, same alerts at the same minutes, whatever the schedule."""

@@ -163,3 +163,35 @@ def test_a_function_has_one_name(read: Read, named: str, bare: str) -> None:
     """A loop of one function called by four names must not look like four quiet functions."""
     (event,) = read(call("Invoke", source="lambda.amazonaws.com", requestParameters={"functionName": named}))
     assert (event.function_name, event.quantity, event.truncated) == (bare, 1, False)
+
+
+def test_volumes_that_end_with_their_instance_go_by_its_id(read: Read) -> None:
+    """Their own ids are in no record: instance and device name them, and the instance's end is theirs."""
+    mapping = {
+        "items": [
+            {"deviceName": "/dev/xvda", "ebs": {"volumeSize": 8, "deleteOnTermination": True}},
+            {"deviceName": "/dev/sdb", "ebs": {"volumeSize": 9, "deleteOnTermination": "true"}},
+            {"deviceName": "/dev/sdc", "ebs": {"volumeSize": 9, "deleteOnTermination": False}},
+            {"deviceName": "/dev/sdd", "ebs": {"volumeSize": 9}},
+            {"deviceName": ["/dev/sde"], "ebs": {"volumeSize": 9, "deleteOnTermination": True}},
+        ]
+    }
+    (event,) = volumes(read(launch("m5.large", "m5.large", mapping=mapping)))
+    first, second = "i-00000000000000000", "i-00000000000000001"
+    assert event.quantity == 10
+    assert event.resource_ids == tuple(
+        f"{each}:{device}" for device in ("/dev/xvda", "/dev/sdb") for each in (first, second)
+    )
+    ended = call("TerminateInstances", requestParameters={"instancesSet": {"items": [{"instanceId": first}]}})
+    (release,) = volumes(read(ended))
+    assert (release.direction, release.quantity, release.resource_ids) == ("release", 0, (first,))
+    assert (release.truncated, release.usd_per_hour, release.gib) == (False, None, None)
+    stopped = call("StopInstances", requestParameters={"instancesSet": {"items": [{"instanceId": first}]}})
+    assert volumes(read(stopped)) == []
+
+
+def test_the_ids_of_volumes_are_as_few_as_those_of_all_else(read: Read) -> None:
+    """A thousand instances with twenty volumes each are no twenty thousand ids in one event."""
+    item = {"deviceName": "/dev/sdb", "ebs": {"volumeSize": 1, "deleteOnTermination": True}}
+    (event,) = volumes(read(launch(*["m5.large"] * 400, mapping=[item] * 20)))
+    assert (event.quantity, len(event.resource_ids)) == (8_000, 1_000)

@@ -228,7 +228,7 @@ def _before(scene: Scene) -> tuple[int, int, tuple[Statement, ...]]:
 
 def _begins_after(scene: Scene, moment: datetime) -> datetime | None:
     """When the account's records begin, if that is too late to look back as far as `moment`."""
-    covered = scene.context.covered_from
+    covered = None if scene.context.account == ORGANIZATION else scene.context.covered_from  # accounts begin apart
     return covered if covered is not None and covered > moment else None
 
 
