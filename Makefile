@@ -99,7 +99,7 @@ replay: setup ## replay a folder: make replay TRAIL=path/to/AWSLogs
 
 bench: .venv-bench/bin/.installed .venv-local/bin/.installed build ## measure reading against other readers, the layers, the beginnings
 	.venv-bench/bin/python benchmarks/parse.py
-	$(BIN)/python benchmarks/layers.py
+	$(BIN)/python -m benchmarks.layers
 
 fuzz: setup ## 100,000 mutated objects and records (FUZZ_OBJECTS=...)
 	FUZZ_OBJECTS=$(FUZZ_OBJECTS) $(BIN)/pytest tests/fuzz

@@ -14,7 +14,7 @@ from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account, account_name
-from usage_anomaly.enrichment.wording import by_others, identity, unpriced
+from usage_anomaly.enrichment.wording import by_others, identity, trustworthy, unpriced
 from usage_anomaly.replay import Counts
 from usage_anomaly_cli.reckoning import Reckoning
 
@@ -135,8 +135,9 @@ def _standing(anomaly: Anomaly) -> str:
 
 def _who(anomaly: Anomaly) -> str:
     first = anomaly.actors[0] if anomaly.actors else None
-    if anomaly.automation is not None and not (first and first.long_lived_key):
-        return inert(anomaly.automation, 40)
+    automation = trustworthy(anomaly.automation, anomaly.actors, anomaly.evidence)
+    if automation is not None:
+        return inert(automation, 40)
     if first is None:
         return "not established"
     others = len(anomaly.actors) - 1

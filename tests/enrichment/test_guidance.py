@@ -221,6 +221,13 @@ def test_role_is_denied_only_if_something_is_new(
     assert any("undo: aws iam delete-role-policy --role-name deploy" in step.text for step in steps) is offered
 
 
+def test_role_with_a_small_share_is_left_alone(catalog: Catalog) -> None:
+    """The first of a hundred roles did one part in a hundred: denying it stops nothing."""
+    roles = [{"actor_arn": f"arn:aws:iam::{ACCOUNT}:role/r{number}"} for number in range(30)]
+    uses = [event(number, at("10:00"), **role) for number, role in enumerate(roles)]
+    assert not commands(advise(catalog, uses), "put-role-policy")
+
+
 def test_without_a_past_the_role_comes_last_with_a_doubt(catalog: Catalog) -> None:
     """Nothing was read before: it may be the role that does this every day."""
     role = {"actor_arn": f"arn:aws:iam::{ACCOUNT}:role/deploy", "actor_type": "AssumedRole"}

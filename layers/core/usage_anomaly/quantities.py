@@ -18,7 +18,7 @@ class Lot(NamedTuple):
 
     item: Document
     units: int
-    per: list[Document] = []  # noqa: RUF012  # never changed
+    per: list[Document] = []  # never changed
 
 
 class Quantity(NamedTuple):

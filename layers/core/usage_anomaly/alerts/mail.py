@@ -132,8 +132,9 @@ def _rate(anomaly: Anomaly) -> str:
 
 def _doer_in_short(anomaly: Anomaly) -> list[str]:
     main = anomaly.actors[0] if anomaly.actors else None
-    if anomaly.automation and not (main and main.long_lived_key):
-        return [ascii_line(anomaly.automation, 24)]
+    automation = wording.trustworthy(anomaly.automation, anomaly.actors, anomaly.evidence)
+    if automation:
+        return [ascii_line(automation, 24)]
     if main is None:
         return []
     if main.long_lived_key:

@@ -206,7 +206,7 @@ def _denial(facts: Facts, signals: Signals) -> str:
 
     A deployment's role that is denied everything stops the deployments; only what is new here speaks for an intruder.
     """
-    if _role(facts) is None:
+    if _role(facts) is None or facts.main is None or facts.main.share < SHARE_TO_STOP:
         return "never"
     deploys = facts.automation in PIPELINES or (facts.automation or "").startswith("CI")
     if signals.automation_trusted and (deploys or facts.automation in LAUNCHERS):

@@ -12,9 +12,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
-from usage_anomaly.anomalies import Actor
+from usage_anomaly.anomalies import Actor, Statement
 from usage_anomaly.usage import UsageEvent
 
+CLAIMED = "the caller's own word"
 ALONE = "not established, only this account was read"
 _LONGEST = 64
 _ENOUGH_DAYS = 14  # a shorter past is said as what was read, not as the account's habit
@@ -185,8 +186,14 @@ def made_by(name: str, field: str, basis: str, quantity: int, total: int) -> str
         "session": "the session name",
     }
     if basis == "claimed by the caller":
-        return f"{quantity:,} of {total:,} claim to be {name} by {said[field]} (the caller's own word)"
+        return f"{quantity:,} of {total:,} claim to be {name} by {said[field]} ({CLAIMED})"
     return f"{name} made {quantity:,} of {total:,}, by {said[field]} ({basis})"
+
+
+def trustworthy(automation: str | None, actors: Sequence[Actor], statements: Iterable[Statement]) -> str | None:
+    """The automation to name in short: none that the caller only claims, none that would hide a long-lived key."""
+    claimed = any(each.topic == "automation" and each.text.endswith(f"({CLAIMED})") for each in statements)
+    return None if claimed or any(actor.long_lived_key for actor in actors[:1]) else automation
 
 
 def no_automation(ranked: Sequence[tuple[str, int]], total: int) -> str:

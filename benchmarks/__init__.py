@@ -1,0 +1,1 @@
+"""What do reading, the layers and the beginnings of functions cost?"""
