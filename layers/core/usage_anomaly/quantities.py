@@ -6,7 +6,7 @@ says how many: the smallest number with which the call can have succeeded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from usage_anomaly.catalog import Condition, Reading
@@ -18,7 +18,7 @@ class Lot(NamedTuple):
 
     item: Document
     units: int
-    per: list[Document] = []  # never changed
+    per: Sequence[Document] = ()
 
 
 class Quantity(NamedTuple):
