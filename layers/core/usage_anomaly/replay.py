@@ -150,21 +150,23 @@ class Replay:
         """Visit the minutes before this one in which something was due though nothing arrived, as a deployment would."""
         if self._now is None:
             return
-        visited: set[tuple[datetime, Pair]] = set()
+        reached: dict[Pair, datetime] = {}
         while True:
-            soonest = self._now.minute + MINUTE
             waits = [
-                (max(each.at, soonest), pair)
+                (max(each.at, reached.get(pair, self._now.minute) + MINUTE), pair)
                 for pair, dues in self._due.items()
                 for each in dues
                 if each.watermark is None or each.watermark <= self._now.watermark
             ]
-            waits = [each for each in waits if each[0] < minute and each not in visited]
-            if not waits:
+            soonest = min((each for each in waits if each[0] < minute), default=None)
+            if soonest is None:
                 return
-            at, pair = min(waits)
-            visited.add((at, pair))
+            at, pair = soonest
+            reached[pair] = at
+            before = self.told[pair]
             self._step(pair, Tick(minute=at, watermark=self._now.watermark))
+            if self.told[pair] == before:  # nothing more to say before something arrives
+                reached[pair] = minute
 
     def _cover(self, arrivals: Sequence[Arrival], touched: dict[Pair, int]) -> None:
         """Note earlier first records; they change which days count for habits, so all of the account is judged again."""
