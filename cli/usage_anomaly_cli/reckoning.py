@@ -105,8 +105,8 @@ def summary(reckoning: Reckoning, counts: Counts, anomalies: list[Anomaly], abse
         last=reckoning.last,
         gaps=reckoning.gaps,
         absent=absent,
-        usage=dict(sorted(counts.usage.items())),
-        releases=dict(sorted(counts.releases.items())),
+        usage=dict(sorted((+counts.usage).items())),
+        releases=dict(sorted((+counts.releases).items())),
         attempts=dict(sorted(counts.attempts.items())),
         anomalies={"told": told, "recorded": len(anomalies) - told},
     )
