@@ -11,8 +11,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from usage_anomaly import catalog, settings
 from usage_anomaly.search.client import connect
+from usage_anomaly.search.past import SearchedPast
 from usage_anomaly.workflow import find_evidence
-from usage_anomaly.workflow.reading import SearchedPast
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import boto3
@@ -26,7 +27,7 @@ INTAKE = Intake(
     catalog=catalog.load(),
     prices=prices.load(),
     client=connect(SETTINGS.search_endpoint, SETTINGS.search_auth, SETTINGS.aws_region),
-    failure_store=FailureStore(boto3.client("s3"), SETTINGS.failure_bucket),
+    failure_store=FailureStore(partial(boto3.client, "s3"), SETTINGS.failure_bucket),
     settings=SETTINGS,
 )
 

@@ -46,7 +46,7 @@ def connect(endpoint: str, auth: str, region: str) -> OpenSearch:
     signed = None
     if auth == "sigv4":
         # The session's credentials refresh themselves; the signer freezes them for each request.
-        signed = Urllib3AWSV4SignerAuth(boto3.Session().get_credentials(), region, "es")
+        signed = Urllib3AWSV4SignerAuth((boto3.DEFAULT_SESSION or boto3.Session()).get_credentials(), region, "es")
     elif auth != "none":
         raise SearchRefused(f"SEARCH_AUTH is {auth!r}: sigv4 or none", 0)
     return OpenSearch(

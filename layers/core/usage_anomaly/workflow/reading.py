@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Protocol
 
 import msgspec
-from opensearchpy import OpenSearch
 
 from usage_anomaly.anomalies import Anomaly, Query
 from usage_anomaly.anomalies.extents import Extent
@@ -20,7 +19,6 @@ from usage_anomaly.anomalies.view import Gathered, gather
 from usage_anomaly.catalog import ATTEMPTS, Catalog, Kind
 from usage_anomaly.enrichment.evidence import matching
 from usage_anomaly.resources import resources
-from usage_anomaly.search import history
 from usage_anomaly.series import Series, bucket_of
 from usage_anomaly.usage import UsageEvent
 
@@ -33,21 +31,6 @@ class Past(Protocol):
     def ask(self, query: Query) -> Sequence[UsageEvent]: ...
     def tallied(self, account_id: str, kind: str, start: datetime, end: datetime) -> Sequence[UsageEvent]: ...
     def coverage(self, account_id: str) -> datetime | None: ...
-
-
-class SearchedPast(msgspec.Struct, frozen=True):
-    """The past as OpenSearch keeps it."""
-
-    client: OpenSearch
-
-    def ask(self, query: Query) -> Sequence[UsageEvent]:
-        return history.ask(self.client, query, MOST_EVENTS)
-
-    def tallied(self, account_id: str, kind: str, start: datetime, end: datetime) -> Sequence[UsageEvent]:
-        return history.events(self.client, account_id, kind, start, end, tally=True)
-
-    def coverage(self, account_id: str) -> datetime | None:
-        return history.coverage(self.client, account_id)
 
 
 class Asking:
