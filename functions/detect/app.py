@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import boto3
@@ -15,6 +16,7 @@ from usage_anomaly import catalog, organization, settings
 from usage_anomaly.bench import Reader
 from usage_anomaly.directory import Directory
 from usage_anomaly.enrichment import prices
+from usage_anomaly.on_demand import OnDemand
 from usage_anomaly.search.client import connect
 from usage_anomaly.search.history import History
 from usage_anomaly.starting import starter
@@ -40,14 +42,15 @@ def tallied(kind: str) -> bool:
 SETTINGS = settings.read(Settings, os.environ)
 CATALOG = catalog.load()
 TABLE = boto3.resource("dynamodb").Table(SETTINGS.state_table)
-DIRECTORY = Directory(TABLE, organization.connect(SETTINGS.organization_role_arn, organization.HASTY))
+ORGANIZATIONS = OnDemand(partial(organization.connect, SETTINGS.organization_role_arn, organization.HASTY))
+DIRECTORY = Directory(TABLE, ORGANIZATIONS)
 READER = Reader(
     history=History(connect(SETTINGS.search_endpoint, SETTINGS.search_auth, SETTINGS.aws_region), tallied),
     catalog=CATALOG,
     account=DIRECTORY.account,
     prices_date=prices.load().date,
 )
-START = starter(boto3.client("stepfunctions"), SETTINGS.state_machine_arn)
+START = starter(OnDemand(partial(boto3.client, "stepfunctions")), SETTINGS.state_machine_arn)
 LOGGER = Logger()
 
 

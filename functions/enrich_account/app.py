@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import boto3
@@ -12,6 +13,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from usage_anomaly import organization, settings
+from usage_anomaly.on_demand import OnDemand
 from usage_anomaly.workflow import enrich_account
 
 
@@ -24,7 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 SETTINGS = settings.read(Settings, os.environ)
 TABLE = boto3.resource("dynamodb").Table(SETTINGS.state_table)
-ORGANIZATIONS = organization.connect(SETTINGS.organization_role_arn)
+ORGANIZATIONS = OnDemand(partial(organization.connect, SETTINGS.organization_role_arn))
 MEMORY: enrich_account.Memory = {}
 logger = Logger()
 

@@ -16,6 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from usage_anomaly import catalog, settings
 from usage_anomaly.enrichment import prices
 from usage_anomaly.ingesting import FailureStore, Intake, Settings, ingest
+from usage_anomaly.on_demand import OnDemand
 from usage_anomaly.search.client import connect
 
 SETTINGS = settings.read(Settings, os.environ)
@@ -25,7 +26,7 @@ INTAKE = Intake(
     catalog=catalog.load(),
     prices=prices.load(),
     client=connect(SETTINGS.search_endpoint, SETTINGS.search_auth, SETTINGS.aws_region),
-    failure_store=FailureStore(partial(boto3.client, "s3"), SETTINGS.failure_bucket),
+    failure_store=FailureStore(OnDemand(partial(boto3.client, "s3")), SETTINGS.failure_bucket),
     settings=SETTINGS,
 )
 

@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from usage_anomaly import monitoring, settings
+from usage_anomaly.on_demand import OnDemand
 from usage_anomaly.search import client as search_client
 from usage_anomaly.search import history
 
@@ -47,9 +48,9 @@ QUICK = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "
 SEARCH = search_client.connect(SETTINGS.search_endpoint, SETTINGS.search_auth, SETTINGS.aws_region)
 CLIENTS = monitoring.Clients(
     cloudwatch=boto3.client("cloudwatch", config=QUICK),
-    s3=boto3.client("s3", config=QUICK),
-    sqs=boto3.client("sqs", config=QUICK),
-    sns=boto3.client("sns", config=QUICK),
+    s3=OnDemand(partial(boto3.client, "s3", config=QUICK)),
+    sqs=OnDemand(partial(boto3.client, "sqs", config=QUICK)),
+    sns=OnDemand(partial(boto3.client, "sns", config=QUICK)),
     table=boto3.resource("dynamodb", config=QUICK).Table(SETTINGS.state_table),
     search=SEARCH,
     newest_ingest=partial(history.newest_ingest, SEARCH),

@@ -16,18 +16,19 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from usage_anomaly import catalog, settings
 from usage_anomaly.enrichment import prices
 from usage_anomaly.ingesting import FailureStore, Intake
+from usage_anomaly.on_demand import OnDemand
 from usage_anomaly.redriving import Settings, redrive
 from usage_anomaly.search.client import connect
 
 SETTINGS = settings.read(Settings, os.environ)
 LOGGER = Logger()
 METRICS = Metrics()
-QUEUE = boto3.client("sqs")
+QUEUE = OnDemand(partial(boto3.client, "sqs"))
 INTAKE = Intake(
     catalog=catalog.load(),
     prices=prices.load(),
     client=connect(SETTINGS.search_endpoint, SETTINGS.search_auth, SETTINGS.aws_region),
-    failure_store=FailureStore(partial(boto3.client, "s3"), SETTINGS.failure_bucket),
+    failure_store=FailureStore(OnDemand(partial(boto3.client, "s3")), SETTINGS.failure_bucket),
     settings=SETTINGS,
 )
 

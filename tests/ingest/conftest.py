@@ -48,7 +48,7 @@ def store(aws: None) -> FailureStore:
     """The failure bucket, empty."""
     s3: Any = boto3.client("s3")
     s3.create_bucket(Bucket="failures")
-    return FailureStore(lambda: s3, "failures")
+    return FailureStore(s3, "failures")
 
 
 @pytest.fixture
