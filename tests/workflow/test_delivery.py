@@ -158,3 +158,4 @@ def test_the_publish_is_one_that_sns_takes(aws: None, result: Result) -> None:
             },
         )
         publish(sns, "arn:aws:sns:eu-central-1:123456789012:alerts", replace(result, attributes=hostile))
+        stubber.assert_no_pending_responses()
