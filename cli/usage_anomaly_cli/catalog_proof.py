@@ -7,6 +7,7 @@ record shaped like CloudTrail's. An empty `expect` is a record that must stay si
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -42,8 +43,17 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "kind.schema.json",
-        **msgspec.json.schema(Kind),
+        **_dedented(msgspec.json.schema(Kind)),
     }
+
+
+def _dedented(part: Any) -> Any:
+    """The same with the docstrings that it quotes free of indentation, which Python strips from 3.13 on only."""
+    if isinstance(part, dict):
+        return {name: _dedented(value) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_dedented(value) for value in part]
+    return inspect.cleandoc(part) if isinstance(part, str) and "\n" in part else part
 
 
 def schema_text() -> str:
