@@ -17,6 +17,7 @@ from usage_anomaly.anomalies.life_cycle import QUIET
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.anomalies.view import gather, nets_unread_launch
 from usage_anomaly.catalog import Catalog
+from usage_anomaly.detection import READY
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.enrichment import prices as price_lists
 from usage_anomaly.enrichment.accounts import Account
@@ -31,14 +32,6 @@ from usage_anomaly.series import bucket_of, bucket_start
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly_cli.reading import Result, Source, read_objects
 from usage_anomaly_cli.reckoning import Reckoning
-
-READY = {
-    "threshold": "yes",
-    "burn_rate": "yes",
-    "baseline": "not in this version",
-    "first_use": "not in this version",
-    "learned": "needs a deployment",
-}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):

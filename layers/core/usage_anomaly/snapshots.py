@@ -10,20 +10,12 @@ from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import Tick, Told
 from usage_anomaly.anomalies.view import gather, nets_unread_launch
 from usage_anomaly.bench import Bench, Reader, as_told, view_of
-from usage_anomaly.detection import Finding
+from usage_anomaly.detection import READY, Finding
 from usage_anomaly.enrichment.compose import Material, bare
 from usage_anomaly.enrichment.expected import usual
 from usage_anomaly.series import bucket_start
 from usage_anomaly.workflow import Input
 from usage_anomaly.workflow.bounds import INPUT_BYTES, fit
-
-READY = {
-    "threshold": "yes",
-    "burn_rate": "yes",
-    "baseline": "not in this version",
-    "first_use": "not in this version",
-    "learned": "not in this version",
-}
 
 
 def snapshot(
