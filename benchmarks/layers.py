@@ -60,6 +60,9 @@ def environment() -> dict[str, str]:
         "RETENTION_DAYS": "36",
         "POWERTOOLS_SERVICE_NAME": "benchmark",
         "POWERTOOLS_METRICS_NAMESPACE": "MultiAccountAnomalyDetection",
+        "AWS_ACCESS_KEY_ID": "none",  # Lambda gives credentials; without them botocore would search for some
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "AWS_SESSION_TOKEN": "none",
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "PATH": os.defpath,

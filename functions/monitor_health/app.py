@@ -47,11 +47,11 @@ PLACES = monitoring.Places(
 QUICK = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
 SEARCH = search_client.connect(SETTINGS.search_endpoint, SETTINGS.search_auth, SETTINGS.aws_region)
 CLIENTS = monitoring.Clients(
-    cloudwatch=boto3.client("cloudwatch", config=QUICK),
+    cloudwatch=OnDemand(partial(boto3.client, "cloudwatch", config=QUICK)),
     s3=OnDemand(partial(boto3.client, "s3", config=QUICK)),
     sqs=OnDemand(partial(boto3.client, "sqs", config=QUICK)),
     sns=OnDemand(partial(boto3.client, "sns", config=QUICK)),
-    table=boto3.resource("dynamodb", config=QUICK).Table(SETTINGS.state_table),
+    table=OnDemand(lambda: boto3.resource("dynamodb", config=QUICK).Table(SETTINGS.state_table)),
     search=SEARCH,
     newest_ingest=partial(history.newest_ingest, SEARCH),
 )
