@@ -11,7 +11,7 @@ import click
 from usage_anomaly.catalog import BUNDLED, Kind, Limits, load
 from usage_anomaly.enrichment import prices as price_room
 from usage_anomaly.errors import CatalogError
-from usage_anomaly.pattern import names, subscription_pattern
+from usage_anomaly.pattern import subscription_pattern
 from usage_anomaly.usage import ATTEMPT_UNIT
 from usage_anomaly_cli import catalog_proof
 
@@ -23,6 +23,7 @@ PRICE_RULES = {
     "rds": "RDS class, engine",
     "nat_gateway": "NAT gateway, per hour",
     "elastic_ip": "public IPv4, per hour",
+    "free": "costs nothing",
     "none": "unknown",
 }
 
@@ -76,10 +77,10 @@ def check(folder: Path) -> None:
 def pattern(folder: Path) -> None:
     """Print the filter pattern of the trail's log subscription: template.yaml holds it, and a test compares.
 
-    At most 1,024 characters, one regular expression. Ingest matches each record exactly again.
+    At most 1,024 characters, two regular expressions. Ingest matches each record exactly again.
     """
     try:
-        click.echo(subscription_pattern(names(load(folder))))
+        click.echo(subscription_pattern(load(folder)))
     except CatalogError as error:
         raise click.ClickException(str(error)) from error
 
@@ -100,10 +101,13 @@ def _rows(kind: Kind) -> list[tuple[str, ...]]:
     calls = [line for text in said for line in textwrap.wrap(text, CALLS_WIDTH, subsequent_indent="  ")]
     first = (kind.kind, calls[0], kind.many, _limits(kind.limits), PRICE_RULES[kind.price])
     rest = [("", line, "", "", "") for line in calls[1:]]
-    return [first, *rest, ("", "attempts: refused, dry, empty use", ATTEMPT_UNIT, _limits(kind.attempt_limits), "")]
+    attempts = ("", "attempts: refused, dry, empty use", ATTEMPT_UNIT, _limits(kind.attempt_limits), "")
+    return [first, *rest, *([attempts] if kind.attempt_limits else [])]
 
 
-def _limits(limits: Limits) -> str:
+def _limits(limits: Limits | None) -> str:
+    if limits is None:
+        return "evidence"
     return f"{limits.production:,}/{limits.staging:,}/{limits.development:,}"
 
 

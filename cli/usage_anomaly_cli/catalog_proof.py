@@ -19,7 +19,7 @@ from typing import Any
 import jsonschema
 import msgspec
 
-from usage_anomaly.catalog import ATTEMPTS, SLOTS, Catalog, Kind, Limits, load, read_kind
+from usage_anomaly.catalog import ANY, ATTEMPTS, SLOTS, Catalog, Kind, Limits, load, read_kind
 from usage_anomaly.envelopes import event_time, read_payload
 from usage_anomaly.errors import CatalogError
 from usage_anomaly.rates import Prices
@@ -94,9 +94,16 @@ def _of_file(file: Path) -> Iterator[str]:
 
 
 def _of_kind(kind: Kind) -> Iterator[str]:
-    for name, times in Counter(name for call in kind.calls for name in call.names).items():
+    read = Counter((call.source or kind.source, name) for call in kind.calls for name in call.names)
+    for (_, name), times in read.items():
         if times > 1:
             yield f"{name} is read {times} times and would count double; name it in one call only"
+    for call in kind.calls:
+        if (call.names == (ANY,)) != bool(call.errors) or (ANY in call.names and kind.source != ANY):
+            yield f"{', '.join(call.names)}: {ANY} stands for all calls of source {ANY}, and needs errors; nothing else does"
+    watched = any(call.direction == "use" and call.attempts and not call.errors for call in kind.calls)
+    if watched != (kind.attempt_limits is not None):
+        yield "attempt_limits stand exactly where a use is watched for attempts; add them, or set attempts to false"
     yield from _of_limits("limits", kind.limits)
     yield from _of_limits("attempt_limits", kind.attempt_limits)
     releases = any(call.direction == "release" for call in kind.calls)
@@ -106,8 +113,8 @@ def _of_kind(kind: Kind) -> Iterator[str]:
         yield from _of_command(step.command)
 
 
-def _of_limits(field: str, limits: Limits) -> Iterator[str]:
-    if not limits.production >= limits.staging >= limits.development:
+def _of_limits(field: str, limits: Limits | None) -> Iterator[str]:
+    if limits is not None and not limits.production >= limits.staging >= limits.development:
         yield f"{field}: development must not allow more than staging, nor staging more than production"
 
 

@@ -124,8 +124,10 @@ def test_every_note_gives_a_reason_and_is_about_this_service(catalog: Catalog) -
     ("how", "remedy"),
     [
         (lambda kind: kind.update(kinds="x"), "'kinds' was unexpected"),
-        (lambda kind: kind.pop("limits"), "'limits' is a required property"),
-        (lambda kind: kind["limits"].update(production=0), "less than the minimum of 1"),
+        (lambda kind: kind.pop("guidance"), "'guidance' is a required property"),
+        (lambda kind: kind.pop("attempt_limits"), "attempt_limits stand exactly where a use is watched"),
+        (lambda kind: kind["calls"][0].update(errors=["AccessDenied"]), "and needs errors; nothing else does"),
+        (lambda kind: kind["limits"].update(production=-1), "less than the minimum of 0"),
         (lambda kind: kind["limits"].update(development=9), "development must not allow more"),
         (lambda kind: kind["calls"].append(kind["calls"][0]), "CreateNatGateway is read 2 times"),
         (lambda kind: kind["calls"][0].update(resource_ids=["respnse.id"]), "begin it with one of"),

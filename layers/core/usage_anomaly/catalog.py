@@ -18,19 +18,24 @@ from usage_anomaly.errors import CatalogError
 from usage_anomaly.paths import Path, compile_path
 
 Direction = Literal["use", "release", "attempt"]
-PriceRule = Literal["ec2", "ebs", "rds", "nat_gateway", "elastic_ip", "none"]
+# "free" costs nothing itself (a refused call, a login), "none" is not known.
+PriceRule = Literal["ec2", "ebs", "rds", "nat_gateway", "elastic_ip", "free", "none"]
+Needs = Literal["", "data events", "read events", "global events"]
 Attribute = Literal[
     "image_id", "key_name", "market", "platform", "tenancy", "launcher_id", "function_name", "engine", "multi_az"
 ]
-Measure = Literal["gib", "iops", "throughput"]
+# "mib" and "cpu_units" are gib and vcpus in 1/1024, as container services write them.
+Measure = Literal["gib", "mib", "cpu_units", "iops", "throughput"]
 # A JSON Schema made by msgspec says nothing of a dict's keys; decoding checks them all the same.
 AttributeKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Attribute))}})
 MeasureKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Measure))}})
 Text = Annotated[str, Meta(min_length=1, max_length=1_000)]
-Units = Annotated[int, Meta(ge=1, le=1_000_000)]
+Units = Annotated[int, Meta(ge=0, le=1_000_000)]
+Source = Annotated[str, Meta(pattern=r"^([a-z0-9.-]+\.amazonaws\.com|\*)$")]  # ec2.amazonaws.com
 Paths = tuple[Text, ...]
 
 ATTEMPTS = ".attempts"
+ANY = "*"
 BUNDLED = File(__file__).with_name("kinds")
 
 
@@ -74,15 +79,26 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     has none launched nothing. If `answered` and responseElements is missing or cut, the quantity is the largest of the
     items left, the items named in the request and the count it asked for, and at least 1, marked truncated.
 
+    `count` says how many units an item, or the call, stands for, `less` how many of them were there before: a service
+    set from 2 tasks to 50 starts 48. A count that the record does not tell is 1, with `less` 0, and marked truncated;
+    `default` is what AWS takes where the request leaves the count out, and marks nothing.
+
     A release with `holders` names what the resources hang on: an instance `i-1` ends the volumes whose launch was read
     with an id `i-1:...`. How many those are its record does not say: its quantity is 0.
     """
 
-    names: Annotated[tuple[Annotated[str, Meta(pattern=r"^[A-Za-z][A-Za-z0-9]*$")], ...], Meta(min_length=1)]
+    names: Annotated[tuple[Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9]*|\*)$")], ...], Meta(min_length=1)]
     direction: Literal["use", "release"]
+    source: Annotated[str, Meta(pattern=r"^([a-z0-9.-]+\.amazonaws\.com)?$")] = ""  # where it is not the kind's own
+    # Parts of error codes. With them only a call that failed with one of them counts; "*" then stands for all calls of
+    # all services that no other kind keeps as attempts, service callers left out.
+    errors: tuple[Text, ...] = ()
     items: Paths = ()
     requested_items: Paths = ()
     requested: Paths = ()
+    count: Paths = ()
+    less: Paths = ()
+    default: Annotated[int, Meta(ge=0)] | None = None
     answered: bool = True
     per: Per | None = None
     where: Where | None = None
@@ -141,15 +157,15 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     title: Text  # EC2 instances
     one: Text  # instance (singular, as said to people; may use the group: "47 p3.16xlarge")
     many: Text  # instances; the unit of its usage events
-    source: Annotated[str, Meta(pattern=r"^[a-z0-9.-]+\.amazonaws\.com$")]  # ec2.amazonaws.com
+    source: Source
     keep: Literal["events", "tally"]  # tally: busy kinds, summed per bucket in replay
     releasable: bool  # False: nothing ever releases it (invocations)
     price: PriceRule
     calls: Annotated[tuple[Call, ...], Meta(min_length=1)]
-    limits: Limits
-    attempt_limits: Limits
+    limits: Limits | None = None  # without them it is evidence only: kept, and judged by nobody
+    attempt_limits: Limits | None = None  # needed where a call is watched for attempts
     guidance: Guidance
-    needs: str = ""  # which records the trail must log for it, where it does not by default ("Lambda data events")
+    needs: Needs = ""  # which records the trail must log for it, where it may not
     notes: tuple[Note, ...] = ()
 
 
@@ -172,6 +188,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[Path, ...]
     requested_items: tuple[Path, ...]
     requested: tuple[Path, ...]
+    count: tuple[Path, ...]
+    less: tuple[Path, ...]
     per_items: tuple[Path, ...]
     per_requested: tuple[Path, ...]
     where: Condition | None
@@ -181,6 +199,11 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[Attribute, tuple[Path, ...]]
     measures: dict[Measure, tuple[Path, ...]]
 
+    @property
+    def watches(self) -> bool:
+        """Whether a refused call is kept as an attempt."""
+        return self.call.direction == "use" and self.call.attempts and not self.call.errors
+
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     """All kinds. `wanted` answers with one look-up which readings a record's (eventSource, eventName) has."""
@@ -188,6 +211,20 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     kinds: dict[str, Kind]
     version: str
     wanted: dict[tuple[str, str], tuple[Reading, ...]]
+    denied: tuple[Reading, ...]  # of calls that are wanted for their error, whatever their name
+    attempted: frozenset[tuple[str, str]]  # calls whose refusal is an attempt of their own kind
+
+    def readings(self, source: str, name: str, error: str | None) -> tuple[Reading, ...]:
+        """How a call is read; () for most."""
+        found = self.wanted.get((source, name), ())
+        if error and self.denied and (source, name) not in self.attempted:
+            found += tuple(each for each in self.denied if any(part in error for part in each.call.errors))
+        return found
+
+    def judges(self, kind_name: str) -> bool:
+        """Whether a kind, or the refused calls for it, is known and has limits to be judged by."""
+        kind = self.kinds.get(kind_name.removesuffix(ATTEMPTS))
+        return kind is not None and kind.limits is not None
 
     def kind_of(self, name: str) -> Kind:
         """The kind of a name, also of its attempts ("ec2.instances.attempts"). Raises KeyError for others."""
@@ -197,6 +234,8 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         """Quantity per 10 minutes above which an account of this type is unusual."""
         kind = self.kind_of(kind_name)
         limits = kind.attempt_limits if kind_name.endswith(ATTEMPTS) else kind.limits
+        if limits is None:
+            raise CatalogError(f"{kind_name} has no limits: it is evidence only")
         return limits.of(account_type)
 
 
@@ -212,7 +251,9 @@ def load(folder: File = BUNDLED) -> Catalog:
         kind = read_kind(content, file)
         kinds[kind.kind] = kind
         digest.update(kind.kind.encode() + b"\0" + content + b"\0")
-    return Catalog(kinds=kinds, version=digest.hexdigest(), wanted=_wanted(kinds))
+    wanted, denied = _wanted(kinds)
+    attempted = frozenset(key for key, readings in wanted.items() if any(each.watches for each in readings))
+    return Catalog(kinds=kinds, version=digest.hexdigest(), wanted=wanted, denied=denied, attempted=attempted)
 
 
 def read_kind(content: bytes, file: File) -> Kind:
@@ -231,15 +272,19 @@ def read_kind(content: bytes, file: File) -> Kind:
     return kind
 
 
-def _wanted(kinds: dict[str, Kind]) -> dict[tuple[str, str], tuple[Reading, ...]]:
+def _wanted(kinds: dict[str, Kind]) -> tuple[dict[tuple[str, str], tuple[Reading, ...]], tuple[Reading, ...]]:
     wanted: dict[tuple[str, str], tuple[Reading, ...]] = {}
+    denied: list[Reading] = []
     for kind in kinds.values():
         for call in kind.calls:
             reading = _compile(kind, call)
+            if call.names == (ANY,):
+                denied.append(reading)
+                continue
             for name in call.names:
-                key = (kind.source, name)
+                key = (call.source or kind.source, name)
                 wanted[key] = (*wanted.get(key, ()), reading)
-    return wanted
+    return wanted, tuple(denied)
 
 
 def _compile(kind: Kind, call: Call) -> Reading:
@@ -250,6 +295,8 @@ def _compile(kind: Kind, call: Call) -> Reading:
         items=_paths(call.items),
         requested_items=_paths(call.requested_items),
         requested=_paths(call.requested),
+        count=_paths(call.count),
+        less=_paths(call.less),
         per_items=_paths(per.items if per else ()),
         per_requested=_paths(per.requested if per else ()),
         where=_condition(call.where),

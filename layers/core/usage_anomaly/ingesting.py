@@ -168,7 +168,7 @@ def _usage(read: Payload, intake: Intake, origin: Lane) -> tuple[list[UsageEvent
     """The usage of all records, and how many records that count name no time."""
     events, untimed = list[UsageEvent](), 0
     for record, key in zip(read.records, read.keys, strict=True):
-        if (record.event_source, record.event_name) not in intake.catalog.wanted:
+        if not intake.catalog.readings(record.event_source, record.event_name, record.error_code):
             continue
         moment = event_time(record)
         if moment is None:

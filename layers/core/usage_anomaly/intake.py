@@ -70,7 +70,7 @@ def read_object(payload: Payload, catalog: Catalog, prices: PriceTable) -> Objec
         gathered = minutes[payload.minute or moment.replace(second=0, microsecond=0)]
         if bucket < gathered.coverage.get(account_id, bucket + 1):
             gathered.coverage[account_id] = bucket
-        readings = catalog.wanted.get((record.event_source, record.event_name), ())
+        readings = catalog.readings(record.event_source, record.event_name, record.error_code)
         if readings:
             classes.update(reading.kind.kind for reading in readings)
             location = f"{payload.name}#{position}"

@@ -1,9 +1,9 @@
 """Where in a record does a value stand, and can it be used?
 
-A path starts at `item`, `per`, `request`, `response` or `resources`. A simple dotted one is compiled to a plain walk; anything
-else is JMESPath, compiled once. CloudTrail writes one element now as an object, now as a list of one, numbers now as
-strings, and an empty list as `{}`: a walk that meets a list goes on in its first element, `items_of` takes every form.
-Whatever has the wrong type counts as missing, so nothing here raises on a record's content.
+A path starts at `item`, `per`, `request`, `response`, `resources` or `identity`. A simple dotted one is compiled to a
+plain walk; anything else is JMESPath, compiled once. CloudTrail writes one element now as an object, now as a list of
+one, numbers now as strings, and an empty list as `{}`: a walk that meets a list goes on in its first element,
+`items_of` takes every form. Whatever has the wrong type counts as missing, so nothing here raises on a record's content.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from usage_anomaly.errors import CatalogError
 Document = dict[str, object]
 Path = Callable[[Document], object]
 
-ROOTS = ("item", "per", "request", "response", "resources")
+ROOTS = ("item", "per", "request", "response", "resources", "identity")
 ID_CHARACTERS = 256
 TEXT_CHARACTERS = 1_024
 MOST_UNITS = 100_000  # a record is capped at 256 KB: more units than this in one record are no count but noise

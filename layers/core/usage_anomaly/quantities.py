@@ -47,13 +47,34 @@ def quantity_of(reading: Reading, document: Document) -> Quantity:
 def _lots(reading: Reading, document: Document) -> Quantity:
     unanswered = reading.call.answered and not _answered(document)
     if not reading.items:
-        counts = reading.where is None or holds(reading.where, document)
-        return Quantity([Lot({}, 1)] if counts else [], counts and unanswered)
+        if reading.where is not None and not holds(reading.where, document):
+            return Quantity([], False)
+        units, told = _units(reading, document)
+        return Quantity([Lot({}, units)] if units or not told else [], unanswered or not told)
     items, cut = _items(reading.items, document)
     seen = [item for item in items if _passes(reading.where, item, document)]
     if cut or unanswered:
         return Quantity(_asked_for(reading.requested_items, reading.requested, document, seen), True)
-    return Quantity([Lot(item, 1) for item in seen], False)
+    lots, all_told = list[Lot](), True
+    for item in seen:
+        document["item"] = item
+        units, told = _units(reading, document)
+        lots.append(Lot(item, units))
+        all_told = all_told and told
+    return Quantity(lots, not all_told)
+
+
+def _units(reading: Reading, document: Document) -> tuple[int, bool]:
+    """How many units the call, or the item in the document, stands for, and whether the record tells."""
+    if not reading.count:
+        return 1, True
+    count = first_number(reading.count, document)
+    if count is None and reading.call.default is not None:
+        count = float(reading.call.default)
+    before = first_number(reading.less, document) if reading.less else 0.0
+    if count is None or before is None:
+        return 0 if reading.less else 1, False
+    return int(max(count - before, 0)), True
 
 
 def _per_each(reading: Reading, document: Document) -> Quantity:

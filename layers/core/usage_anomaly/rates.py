@@ -15,6 +15,7 @@ from usage_anomaly.enrichment.prices import InstanceFacts, Price
 
 # Bought as a block beforehand: the launch itself costs nothing more, and the purchase is another kind's event.
 PREPAID_MARKETS = frozenset({"capacity-block"})
+FREE = Price(usd=0.0, basis="costs nothing itself", confidence=1.0, date="")
 SPOT_CONFIDENCE = 0.5  # Spot is cheaper by an unknown part: right machine, upper bound of the price
 
 
@@ -49,6 +50,8 @@ def price_of(rule: PriceRule, unit: Unit, prices: Prices) -> Price | None:
     """USD per hour of one unit at list price; None where the rule, the type or the region has no price."""
     if rule == "none":
         return None
+    if rule == "free":
+        return FREE
     if rule in ("nat_gateway", "elastic_ip"):
         return prices.hourly(rule, unit.region)
     if unit.group is None:

@@ -94,6 +94,8 @@ class Replay:
         self.fresh = self._take_new(arrivals)
         for pair, bucket in sorted({place for event in self.fresh for place in self._add(event)}):
             account_id, kind = pair
+            if not self.catalog.judges(kind):
+                continue
             for each in (pair, (ORGANIZATION, kind)):
                 touched[each] = min(bucket, touched.get(each, bucket))
             total = self._totals.setdefault(kind, CappedTotal())

@@ -17,7 +17,6 @@ import msgspec
 from usage_anomaly.anomalies.life_cycle import WATERMARK, Due, Tick, Told, due, step, update
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair
 from usage_anomaly.bench import Bench, Reader, as_told, lay_out, view_of
-from usage_anomaly.catalog import ATTEMPTS
 from usage_anomaly.enrichment.accounts import AccountType, account_type
 from usage_anomaly.errors import UsageAnomalyError
 from usage_anomaly.series import bucket_start
@@ -100,7 +99,7 @@ def _note_news(reader: Reader, table: Table, now: datetime) -> list[Pair]:
     since = cursor.read(table)
     found: dict[Pair, datetime] = {}
     for each in reader.history.touched(_BEGINNING if since is None else since - OVERLAP, now):
-        if each.kind.removesuffix(ATTEMPTS) in reader.catalog.kinds:  # an older catalog may have known more
+        if reader.catalog.judges(each.kind):  # an older catalog may have known more
             for pair in ((each.account_id, each.kind), (ORGANIZATION, each.kind)):
                 found[pair] = min(each.first, found.get(pair, each.first))
     for pair, first in sorted(found.items()):

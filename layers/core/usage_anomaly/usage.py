@@ -31,6 +31,7 @@ UNKNOWN = "unknown"
 ATTEMPT_UNIT = "calls"
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
+_IN_1024THS = {"mib": "gib", "cpu_units": "vcpus"}
 
 
 class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -105,8 +106,8 @@ def read_usage(
     location: str | None = None,
 ) -> list[UsageEvent]:
     """Read one record with every kind that wants it; [] for most records, at the cost of one look-up."""
-    readings = catalog.wanted.get((record.event_source, record.event_name))
-    if readings is None:
+    readings = catalog.readings(record.event_source, record.event_name, record.error_code)
+    if not readings:
         return []
     page = _open(record)
     page.shared.update(
@@ -124,7 +125,8 @@ def account_of(account_id: str | None) -> str:
 
 
 def _open(record: Record) -> Page:
-    caller = read_caller(_decoded(record.user_identity), record.source_address)
+    identity = _decoded(record.user_identity)
+    caller = read_caller(identity, record.source_address)
     region = (record.region or UNKNOWN)[:ID_CHARACTERS]
     address = _clipped(record.source_address, TEXT_CHARACTERS)
     agent = _clipped(record.user_agent, TEXT_CHARACTERS)
@@ -150,6 +152,7 @@ def _open(record: Record) -> Page:
         "request": _decoded(record.request_parameters),
         "response": _decoded(record.response_elements),
         "resources": _decoded(record.resources),
+        "identity": identity,
         "item": None,
         "per": None,
     }
@@ -157,7 +160,10 @@ def _open(record: Record) -> Page:
 
 
 def _read(reading: Reading, page: Page, prices: Prices) -> list[UsageEvent]:
-    if page.record.error_code:
+    if reading.call.errors:
+        if page.caller.service:
+            return []
+    elif page.record.error_code:
         return _attempt(reading, page, dry_run=page.record.error_code.endswith(DRY_RUN))
     if reading.dry_run is not None and holds(reading.dry_run, page.document):
         return _attempt(reading, page, dry_run=True)
@@ -173,8 +179,7 @@ def _read(reading: Reading, page: Page, prices: Prices) -> list[UsageEvent]:
 
 def _attempt(reading: Reading, page: Page, *, dry_run: bool) -> list[UsageEvent]:
     """One call that used nothing. Releases are not watched, and what a service tries is its own business."""
-    call = reading.call
-    if call.direction != "use" or not call.attempts or page.caller.service:
+    if not reading.watches or page.caller.service:
         return []
     here = _at(page, {})
     fields = {
@@ -212,22 +217,39 @@ def _event(
 
 
 def _sums(reading: Reading, page: Page, prices: Prices, unit: Unit, lots: list[Lot]) -> dict[str, object]:
-    """GiB and USD per hour over all units: per item where items have sizes of their own, else all alike."""
+    """GiB, vCPUs and USD per hour over all units: per item where items have sizes of their own, else all alike."""
     rule, quantity = reading.kind.price, sum(lot.units for lot in lots)
     if quantity == 0 or reading.call.holders:
         return {}
     if not reading.measures:
         return _usd([(quantity, price_of(rule, unit, prices))])
-    gib: float | None = 0.0
-    priced: list[tuple[int, Price | None]] = []
-    for lot in lots:
-        here = _at(page, lot.item)
-        read = {name: first_number(paths, here) for name, paths in reading.measures.items()}
-        measures = {name: value for name, value in read.items() if value is not None}
-        size = measures.get("gib")
-        gib = None if gib is None or size is None else gib + size * lot.units
-        priced.append((lot.units, price_of(rule, msgspec.structs.replace(unit, measures=measures), prices)))
-    return {"gib": gib, **_usd(priced)}
+    measured = [(lot.units, _measures(reading, _at(page, lot.item))) for lot in lots]
+    priced = [
+        (units, price_of(rule, msgspec.structs.replace(unit, measures=measures), prices))
+        for units, measures in measured
+    ]
+    return {"gib": _sum(measured, "gib"), **_vcpus(measured), **_usd(priced)}
+
+
+def _measures(reading: Reading, here: Document) -> dict[str, float]:
+    read = {name: first_number(paths, here) for name, paths in reading.measures.items()}
+    measures: dict[str, float] = {name: value for name, value in read.items() if value is not None}
+    for name, whole in _IN_1024THS.items():
+        if name in measures:
+            measures[whole] = measures.pop(name) / 1024
+    return measures
+
+
+def _vcpus(measured: list[tuple[int, dict[str, float]]]) -> dict[str, object]:
+    vcpus = _sum(measured, "vcpus")
+    return {} if vcpus is None else {"vcpus": vcpus}
+
+
+def _sum(measured: list[tuple[int, dict[str, float]]], name: str) -> float | None:
+    """Over all units; None as soon as one item does not tell."""
+    if any(name not in measures for _, measures in measured):
+        return None
+    return sum(units * measures[name] for units, measures in measured)
 
 
 def _usd(priced: list[tuple[int, Price | None]]) -> dict[str, object]:
