@@ -26,6 +26,7 @@ def event(
     quantity: int | None = None,
     name: str = "RunInstances",
     region: str = "us-east-1",
+    group: str | None = None,
 ) -> UsageEvent:
     return UsageEvent(
         event_id=f"e{number:04}",
@@ -39,6 +40,7 @@ def event(
         quantity=len(ids) if quantity is None else quantity,
         unit="instances",
         usd_per_hour=usd,
+        group=group,
         resource_ids=tuple(ids),
     )
 
@@ -173,6 +175,23 @@ def test_use_of_nothing_is_kept_and_counts_nothing() -> None:
     assert [each.event_id for each in series.uses(FIRST, FIRST)] == ["e0002"]
 
 
+def test_tasks_cost_what_their_definition_says() -> None:
+    """A service's record names its task definition, not its size; the last one before counts, a later one does not."""
+    events = [
+        event(1, 0, direction="definition", quantity=0, usd=0.1, group="web:1"),
+        event(2, 5, direction="definition", quantity=0, usd=9.0, group="other:1"),
+        event(3, 10, quantity=48, group="web:1"),
+        event(4, 15, direction="definition", quantity=0, usd=0.5, group="web:1"),
+        event(5, 20, quantity=2, group="web:1"),
+        event(6, 25, quantity=2, group="unknown:1"),
+    ]
+    series = of(events)
+    assert series.net_micro(FIRST, FIRST + 12) == 4_800_000 + 1_000_000
+    assert series.standing_micro(FIRST, FIRST + 3) == 4_800_000
+    assert series.quantity(FIRST, FIRST + 12) == 52, "a definition is no use"
+    assert of([events[2]]).net_micro(FIRST, FIRST + 12) == 0, "unknown adds no money"
+
+
 def test_stopping_and_starting_one_machine_touches_no_other_turn() -> None:
     """A machine stopped and started 4,000 times once took hours: each turn may change its neighbours only."""
     ledger = Ledger()
@@ -190,7 +209,7 @@ _NAMES = [*(f"i-{n}" for n in range(5)), "i-1:/dev/sda1", "i-2:/dev/sdb"]
 EVENTS = st.lists(
     st.tuples(
         st.integers(0, 600),
-        st.sampled_from(["RunInstances", "StartInstances", "release", "release", "holders"]),
+        st.sampled_from(["RunInstances", "StartInstances", "release", "release", "holders", "service", "definition"]),
         st.lists(st.sampled_from(_NAMES), max_size=3, unique=True),
         st.sampled_from([None, 0.1, 1.5, 24.48]),
         st.sampled_from(["us-east-1", "us-east-1", "us-east-2"]),
@@ -205,6 +224,10 @@ def _drawn(number: int, row: tuple[int, str, list[str], float | None, str]) -> U
     if what in ("release", "holders"):
         quantity = None if what == "release" else 0
         return event(number, minutes, direction="release", ids=ids, region=region, quantity=quantity)
+    if what == "definition":
+        return event(number, minutes, direction="definition", quantity=0, usd=usd, region=region, group="web:1")
+    if what == "service":
+        return event(number, minutes, quantity=3, region=region, group="web:1")
     return event(number, minutes, ids=ids, usd=usd, region=region, name=what)
 
 

@@ -17,7 +17,7 @@ from msgspec import Meta
 from usage_anomaly.errors import CatalogError
 from usage_anomaly.paths import Path, compile_path
 
-Direction = Literal["use", "release", "attempt"]
+Direction = Literal["use", "release", "attempt", "definition"]
 # "free" costs nothing itself (a refused call, a login), "none" is not known.
 PriceRule = Literal["ec2", "ebs", "rds", "nat_gateway", "elastic_ip", "free", "none"]
 Needs = Literal["", "data events", "read events", "global events"]
@@ -83,12 +83,14 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     set from 2 tasks to 50 starts 48. A count that the record does not tell is 1, with `less` 0, and marked truncated;
     `default` is what AWS takes where the request leaves the count out, and marks nothing.
 
+    A definition uses nothing (quantity 0): it says what one unit of its group costs, for uses whose record does not.
+
     A release with `holders` names what the resources hang on: an instance `i-1` ends the volumes whose launch was read
     with an id `i-1:...`. How many those are its record does not say: its quantity is 0.
     """
 
     names: Annotated[tuple[Annotated[str, Meta(pattern=r"^([A-Za-z][A-Za-z0-9]*|\*)$")], ...], Meta(min_length=1)]
-    direction: Literal["use", "release"]
+    direction: Literal["use", "release", "definition"]
     source: Annotated[str, Meta(pattern=r"^([a-z0-9.-]+\.amazonaws\.com)?$")] = ""  # where it is not the kind's own
     # Parts of error codes. With them only a call that failed with one of them counts; "*" then stands for all calls of
     # all services that no other kind keeps as attempts, service callers left out.

@@ -198,7 +198,7 @@ class Replay:
         """Count an event and put it into its series; gives the pair and bucket that it changed."""
         if self.wants(event.kind):
             by = {"use": self.counts.usage, "release": self.counts.releases, "attempt": self.counts.attempts}
-            by[event.direction][event.kind.removesuffix(ATTEMPTS)] += event.quantity
+            by.get(event.direction, Counter())[event.kind.removesuffix(ATTEMPTS)] += event.quantity
         pair = (event.account_id, event.kind)
         series = self.series.get(pair)
         if series is None:

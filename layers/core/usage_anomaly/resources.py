@@ -1,5 +1,6 @@
 """Which resources of a series run, since when, at what rate?
 
+A rate that a use does not tell is that of an earlier launch of the same resources, or of the definition of its group.
 Launches, starts and releases by resource, in order of event time, whatever order they came in. Each question is a
 search in sorted rows: a machine that is stopped and started all day costs no more than as many machines.
 """
@@ -24,6 +25,8 @@ Run = tuple[str, str, str, datetime]  # a resource, and when it was launched or 
 
 _Launch = tuple[datetime, str, str, int, int]  # when, by which record and call, rate of its own, last rate known
 _Release = tuple[datetime, str]
+_Definition = tuple[datetime, str, int]  # when, by which record, micro-dollars an hour of one unit
+Group = tuple[str, str | None]  # region, group
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _UNKNOWN = -1
@@ -46,6 +49,10 @@ def holder(resource: Resource) -> Resource | None:
     """What a resource hangs on and ends with: the instance of a volume that was launched with it."""
     name, mark, _ = resource[2].partition(_PART)
     return (resource[0], resource[1], name) if mark else None
+
+
+def _group_of(event: UsageEvent) -> Group:
+    return event.region, event.group
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -127,12 +134,16 @@ class Ledger:
         self._holders: dict[Resource, list[_Release]] = {}  # when holders were released
         self._rates: list[tuple[datetime, str, int]] = []
         self._unsure: list[datetime] = []  # when something was released whose rate was not known then
+        self._definitions: dict[Group, list[_Definition]] = {}
+        self._undefined: dict[Group, list[datetime]] = {}  # when something of a group was used whose record had no rate
 
     def take(self, event: UsageEvent) -> Changed:
         """Note a launch or release; gives what it changes besides itself."""
         changed = Changed([], [])
         if event.direction == "release":
             self._release(event, changed)
+        elif event.direction == "definition":
+            self._define(event, changed)
         elif not event.dry_run:
             self._launch(event, changed)
         return changed
@@ -183,6 +194,12 @@ class Ledger:
             total += line.launches[at - 1][4]
         return total if event.resource_ids else None
 
+    def defined_rate(self, event: UsageEvent) -> int | None:
+        """Micro-dollars an hour of an event whose record has no rate, from the last definition of its group before."""
+        known = self._definitions.get(_group_of(event), ())
+        at = bisect_right(known, event.event_time, key=_WHEN)
+        return known[at - 1][2] * event.quantity if at else None
+
     def rate_released(self, resource: Resource, release: UsageEvent) -> int:
         """Micro-dollars an hour that one release takes off.
 
@@ -217,10 +234,24 @@ class Ledger:
                 self._parts.setdefault(above, []).append(resource)
         return line
 
+    def _define(self, event: UsageEvent, changed: Changed) -> None:
+        if event.usd_per_hour is None:
+            return
+        group = _group_of(event)
+        known = self._definitions.setdefault(group, [])
+        row = (event.event_time, event.event_id, round(event.usd_per_hour * MICRO))
+        at = bisect_left(known, row)
+        known.insert(at, row)
+        without = self._undefined.get(group, [])
+        high = bisect_left(without, known[at + 1][0]) if at + 1 < len(known) else len(without)
+        changed.worth.extend(without[bisect_left(without, event.event_time) : high])
+
     def _launch(self, event: UsageEvent, changed: Changed) -> None:
         rate = _UNKNOWN
         if event.usd_per_hour is not None:
             rate = round(event.usd_per_hour * MICRO / max(event.quantity, 1))
+        elif event.group is not None:
+            insort(self._undefined.setdefault(_group_of(event), []), event.event_time)
         row = (event.event_time, event.event_id, event.event_name, rate)
         for each in resources(event):
             changed.worth.extend(self._line(each).launch(row))

@@ -203,9 +203,11 @@ class Series:
         """When the resource was released for the first time at or after `launched`, or None."""
         return self._ledger.released_at(resource, launched)
 
-    def started_rate(self, event: UsageEvent) -> int | None:
-        """Micro-dollars an hour of an event whose record names no type, from earlier launches of the same resources."""
-        return self._ledger.started_rate(event)
+    def earlier_rate(self, event: UsageEvent) -> int | None:
+        """Micro-dollars an hour of an event whose record tells none, from earlier launches of the same resources or the
+        definition of its group."""
+        rate = self._ledger.started_rate(event)
+        return self._ledger.defined_rate(event) if rate is None else rate
 
     def launches_read(self, release: UsageEvent) -> bool:
         """Whether the launches of all that `release` ends were read."""
@@ -258,7 +260,7 @@ class Series:
         """Micro-dollars an hour of a use; nothing where no price is known."""
         if event.usd_per_hour is not None:
             return round(event.usd_per_hour * MICRO)
-        return (self._ledger.started_rate(event) or 0) if event.resource_ids else 0
+        return self.earlier_rate(event) or 0
 
     def _net_of(self, key: int) -> int:
         bucket = self._buckets[key]
@@ -270,6 +272,8 @@ class Series:
             return -sum(self._ledger.rate_released(each, event) for each in self._ledger.named(event))
         if event.usd is not None:
             return round(event.usd * MICRO)
+        if event.direction == "definition":
+            return 0
         counted, rate = self._counted(event), self._rate(event)
         return rate if counted == event.quantity else rate * counted // event.quantity
 

@@ -38,8 +38,8 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False)
     """One record read by one kind; the document that OpenSearch keeps.
 
     `quantity` counts `unit`s (instances, volumes, invocations, calls). `vcpus`, `gpus`, `gib` and `usd_per_hour` are
-    sums over the whole event, not per item; None means unknown, never 0. `event_time` is UTC. `usd` is the price of
-    per-call kinds.
+    sums over the whole event, not per item (of a definition: of one unit); None means unknown, never 0. `event_time` is
+    UTC. `usd` is the price of per-call kinds.
     """
 
     event_id: str  # the record's eventID, or "sha256:..." of its content where that is no UUID
@@ -172,7 +172,7 @@ def _read(reading: Reading, page: Page, prices: Prices) -> list[UsageEvent]:
         return _attempt(reading, page, dry_run=False)
     groups: dict[str | None, list[Lot]] = {}
     for lot in lots:
-        group = first_text(reading.group, _at(page, lot.item))
+        group = _group(reading, _at(page, lot.item))
         groups.setdefault(group, []).append(lot)
     return [_event(reading, page, prices, group, of_group, truncated) for group, of_group in groups.items()]
 
@@ -187,17 +187,26 @@ def _attempt(reading: Reading, page: Page, *, dry_run: bool) -> list[UsageEvent]
         "direction": "attempt",
         "quantity": 1,
         "unit": ATTEMPT_UNIT,
-        "group": first_text(reading.group, here),
+        "group": _group(reading, here),
         "dry_run": dry_run,
         **_kept(_attributes(reading, here)),
     }
     return [_built(page, fields)]
 
 
+def _group(reading: Reading, here: Document) -> str | None:
+    """What is priced alike; of an ARN its last part (a model's or task definition's name)."""
+    group = first_text(reading.group, here, TEXT_CHARACTERS)
+    if group is not None and group.startswith("arn:"):
+        group = group.rpartition("/")[2] or group
+    return _clipped(group, ID_CHARACTERS)
+
+
 def _event(
     reading: Reading, page: Page, prices: Prices, group: str | None, lots: list[Lot], truncated: bool
 ) -> UsageEvent:
-    quantity = 0 if reading.call.holders else sum(lot.units for lot in lots)
+    nothing = reading.call.holders or reading.call.direction == "definition"
+    quantity = 0 if nothing else sum(lot.units for lot in lots)
     attributes = _attributes(reading, _at(page, lots[0].item))
     machine = prices.facts(group) if group and reading.kind.price == "ec2" else None
     fields = {

@@ -79,11 +79,9 @@ def nets_unread_launch(series: Series, findings: Sequence[Finding], last_seen: i
 
 
 def _with_rate(series: Series, event: UsageEvent) -> UsageEvent:
-    if event.usd_per_hour is not None or event.usd is not None or not event.resource_ids:
+    if event.usd_per_hour is not None or event.usd is not None:
         return event
-    micro = series.started_rate(event)
-    return (
-        event
-        if micro is None
-        else replace(event, usd_per_hour=micro / MICRO, price_basis="rate of the launch read before")
-    )
+    micro = series.earlier_rate(event)
+    if micro is None:
+        return event
+    return replace(event, usd_per_hour=micro / MICRO, price_basis="rate of the launch or definition read before")

@@ -64,7 +64,7 @@ class Material(msgspec.Struct, frozen=True):
 
 
 def collect(anomaly: Anomaly, kind: Kind, ask: Asking) -> Material:
-    """Read the uses of an anomaly again, what released them, and where rates depend on them the launches before."""
+    """Read the uses of an anomaly again, what released them, and where rates depend on them what came before."""
     attempts = anomaly.kind.endswith(ATTEMPTS)
     whose = Query(kind=anomaly.kind, account_id=None if anomaly.account_id == ORGANIZATION else anomaly.account_id)
     used = msgspec.structs.replace(whose, direction="attempt" if attempts else "use")
@@ -75,7 +75,10 @@ def collect(anomaly: Anomaly, kind: Kind, ask: Asking) -> Material:
         released = ask(msgspec.structs.replace(whose, direction="release", start=first))
     before: Sequence[UsageEvent] = ()
     if _needs_earlier(anomaly, uses, released):
-        before = ask(msgspec.structs.replace(used, end=anomaly.first_use - datetime.resolution))
+        before = [
+            *ask(msgspec.structs.replace(used, end=anomaly.first_use - datetime.resolution)),
+            *ask(msgspec.structs.replace(whose, direction="definition", end=anomaly.last_use)),
+        ]
     members: dict[str, Series] = {}
     for event in (*before, *uses, *released):
         members.setdefault(event.account_id, Series(tally=kind.keep == "tally")).add(event)
@@ -87,8 +90,10 @@ def collect(anomaly: Anomaly, kind: Kind, ask: Asking) -> Material:
 
 
 def _needs_earlier(anomaly: Anomaly, uses: Sequence[UsageEvent], released: Sequence[UsageEvent]) -> bool:
-    """Whether a rate is that of a launch before: of a start without a type, or of a release in a burn rate."""
-    if any(event.usd_per_hour is None and event.usd is None and event.resource_ids for event in uses):
+    """Whether a rate is that of a launch or definition before: of a start without a type, a service's tasks, or a release
+    in a burn rate."""
+    untold = (event for event in uses if event.usd_per_hour is None and event.usd is None)
+    if any(event.resource_ids or event.group for event in untold):
         return True
     known = {each for event in uses for each in resources(event)}
     burning = any(finding.detector == "burn_rate" for finding in anomaly.findings)
