@@ -12,7 +12,7 @@ from usage_anomaly.alerts.plain import ELLIPSIS, inert
 from usage_anomaly.alerts.words import day, number, several, span, things
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.anomalies.rules import ORGANIZATION
-from usage_anomaly.catalog import Catalog
+from usage_anomaly.catalog import Catalog, Kind, costs_nothing
 from usage_anomaly.enrichment.accounts import Account, account_name
 from usage_anomaly.enrichment.wording import by_others, identity, trustworthy, unpriced
 from usage_anomaly.replay import Counts
@@ -113,14 +113,14 @@ def _row(anomaly: Anomaly, catalog: Catalog) -> tuple[str, ...]:
         inert(anomaly.account_name, 24),
         inert(what, 60) + _standing(anomaly),
         span(anomaly.first_use, anomaly.last_use),
-        _rate(anomaly),
+        _rate(anomaly, kind),
         _who(anomaly),
     )
 
 
-def _rate(anomaly: Anomaly) -> str:
+def _rate(anomaly: Anomaly, kind: Kind) -> str:
     rate, missing = anomaly.cost.usd_per_hour, unpriced(anomaly.notes)
-    if anomaly.kind.endswith(".attempts"):
+    if costs_nothing(kind, anomaly.kind):
         return "-"
     if rate is None:
         return "unknown"

@@ -171,6 +171,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     notes: tuple[Note, ...] = ()
 
 
+def costs_nothing(kind: Kind, kind_name: str) -> bool:
+    """Whether what a series counts is never billed: refused calls, logins."""
+    return kind.price == "free" or kind_name.endswith(ATTEMPTS)
+
+
 SLOTS = ("region", "ids", "account_id", "user", "role", "access_key_id", "function_name")
 
 

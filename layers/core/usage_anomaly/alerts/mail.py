@@ -15,7 +15,7 @@ import msgspec
 from usage_anomaly.alerts import updates, words
 from usage_anomaly.alerts.plain import ascii_line, inert
 from usage_anomaly.anomalies import Anomaly, Statement, Step
-from usage_anomaly.catalog import ATTEMPTS, Kind
+from usage_anomaly.catalog import ATTEMPTS, Kind, costs_nothing
 from usage_anomaly.detection import Finding
 from usage_anomaly.enrichment import wording
 from usage_anomaly.enrichment.accounts import Account, account_name, ownership
@@ -117,7 +117,7 @@ def _subject(anomaly: Anomaly, kind: Kind, account: Account | None) -> str:
     mixed = len(anomaly.groups) > 1 and not _is_attempts(anomaly)
     things = words.several(anomaly.total, kind.one, kind.many) if mixed else _things(anomaly, kind)
     parts = [ascii_line(things, 34)]
-    if anomaly.cost.usd_per_hour is not None and not _is_attempts(anomaly):
+    if anomaly.cost.usd_per_hour is not None and not costs_nothing(kind, anomaly.kind):
         parts.append(_rate(anomaly))
     parts.extend(_doer_in_short(anomaly))
     head = f"[{anomaly.severity:.1f} {label(anomaly.severity)}{state}] {where}: "
@@ -194,8 +194,8 @@ def _under(name: str, texts: Iterable[str]) -> list[Line]:
 
 def _cost(anomaly: Anomaly, kind: Kind) -> list[Line]:
     cost = anomaly.cost
-    if _is_attempts(anomaly):
-        return [("COST", "none: refused calls cost nothing")]
+    if costs_nothing(kind, anomaly.kind):
+        return [("COST", f"none: {'refused calls' if _is_attempts(anomaly) else kind.many} cost nothing")]
     if cost.usd_per_hour is None:
         return [("COST", UNPRICED if kind.price == "none" else inert(cost.basis, _SENTENCE))]
     figures = _rate(anomaly)

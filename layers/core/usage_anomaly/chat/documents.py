@@ -16,7 +16,7 @@ import msgspec
 from usage_anomaly.alerts import words
 from usage_anomaly.alerts.plain import inert
 from usage_anomaly.anomalies import Actor, Anomaly
-from usage_anomaly.catalog import ATTEMPTS, Kind
+from usage_anomaly.catalog import ATTEMPTS, Kind, costs_nothing
 from usage_anomaly.enrichment.severity import label
 
 Value = str | int | datetime
@@ -100,7 +100,8 @@ def _plain_title(anomaly: Anomaly, kind: Kind) -> str:
     name, number = inert(anomaly.account_name or anomaly.account_id, 60), inert(anomaly.account_id, 20)
     account = number if name == number else f"{name} ({number})"
     money = words.usd_per_hour(anomaly.cost.usd_per_hour)
-    cost = "" if anomaly.cost.usd_per_hour is None or _is_attempts(anomaly) else f", {money}"
+    unpriced = anomaly.cost.usd_per_hour is None or costs_nothing(kind, anomaly.kind)
+    cost = "" if unpriced else f", {money}"
     return f"{kind.title} in {account}, {_day(anomaly.first_use)}: {_things(anomaly, kind)}{cost}"
 
 
