@@ -12,10 +12,13 @@ from functools import cached_property
 import msgspec
 
 from usage_anomaly.anomalies import Anomaly
+from usage_anomaly.catalog import Needs
 from usage_anomaly.coverage import Gap, gaps
 from usage_anomaly.intake import ObjectRead
 from usage_anomaly.replay import Counts
 from usage_anomaly_cli.reading import Result
+
+GLOBAL_REGION = "us-east-1"  # IAM, sign-in and other global services log there
 
 
 class Reject(msgspec.Struct, frozen=True):
@@ -39,6 +42,7 @@ class Reckoning:
         self.last: datetime | None = None
         self.presence: dict[tuple[str, str], dict[int, int]] = {}
         self.classes: set[str] = set()
+        self.reads = False
 
     def add(self, result: Result[ObjectRead]) -> None:
         """Count one object in."""
@@ -55,6 +59,7 @@ class Reckoning:
             for hour, bits in hours.items():
                 known[hour] = known.get(hour, 0) | bits
         self.classes |= read.classes
+        self.reads = self.reads or read.reads
         self.untimed += read.untimed
         if read.first is not None and read.last is not None:
             self.first = read.first if self.first is None else min(self.first, read.first)
@@ -64,6 +69,16 @@ class Reckoning:
     def gaps(self) -> list[Gap]:
         """The silences; ask when everything is counted in."""
         return gaps(self.presence)
+
+    def lacks(self, needs: Needs, kind: str) -> bool:
+        """Whether no record of a kind was read, nor any that shows the trail logs what the kind needs."""
+        if kind in self.classes or not needs:
+            return False
+        if needs == "read events":
+            return not self.reads
+        if needs == "global events":
+            return GLOBAL_REGION not in self.regions()
+        return True  # data events: a trail may log those of one service only
 
     def accounts(self) -> set[str]:
         return {account_id for account_id, _ in self.presence}

@@ -21,10 +21,15 @@ from usage_anomaly.usage import UsageEvent
 from usage_anomaly_cli import account_of_replay, store
 from usage_anomaly_cli.account_of_replay import Story
 from usage_anomaly_cli.reading import Source, find_objects
-from usage_anomaly_cli.reckoning import summary
+from usage_anomaly_cli.reckoning import GLOBAL_REGION, summary
 from usage_anomaly_cli.running import Plan, Run, anomalies, loaded, run
 
 _JSON = msgspec.json.Encoder()
+_LACKS = {
+    "data events": "{service} data events",
+    "read events": "calls that only read",
+    "global events": f"records of {GLOBAL_REGION}, where global services log",
+}
 _TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -170,12 +175,11 @@ def _story(
 
 
 def _absent(finished: Run, plan: Plan) -> dict[str, str]:
-    """The kinds that need records which a trail holds only if told to, and of which none was read."""
-    catalog = loaded()[0]
+    """The kinds that these records could not have shown, and what they lack."""
     return {
-        name: f"{kind.needs}: {kind.many} are not judged"
-        for name, kind in sorted(catalog.kinds.items())
-        if kind.needs and name not in finished.reckoning.classes and (plan.kinds is None or name in plan.kinds)
+        name: f"{_LACKS[kind.needs].format(service=kind.title.partition(' ')[0])}: {kind.many} are not seen"
+        for name, kind in sorted(loaded()[0].kinds.items())
+        if finished.reckoning.lacks(kind.needs, name) and (plan.kinds is None or name in plan.kinds)
     }
 
 

@@ -17,6 +17,8 @@ from usage_anomaly.replay import Arrival
 from usage_anomaly.series import BUCKETS_PER_HOUR, bucket_of
 from usage_anomaly.usage import UsageEvent, account_of, read_usage
 
+READING = ("Describe", "Get", "List", "Head", "BatchGet", "Lookup")  # how AWS names calls that change nothing
+
 
 class ObjectRead(msgspec.Struct, frozen=True):
     """All that a replay needs of one payload; small, for it crosses a process boundary.
@@ -34,6 +36,7 @@ class ObjectRead(msgspec.Struct, frozen=True):
     untimed: bytes
     presence: dict[tuple[str, str], dict[int, int]]
     classes: frozenset[str]  # the kinds some record of which was read, also one that used nothing
+    reads: bool  # whether any of its calls only read: a trail may leave those out
 
 
 class _Gathering:
@@ -88,4 +91,5 @@ def read_object(payload: Payload, catalog: Catalog, prices: PriceTable) -> Objec
         untimed=bytes(untimed),
         presence=presence,
         classes=frozenset(classes),
+        reads=any(name.startswith(READING) for name in {record.event_name for record in payload.records}),
     )
