@@ -18,11 +18,15 @@ from usage_anomaly.errors import CatalogError
 from usage_anomaly.paths import Path, compile_path
 
 Direction = Literal["use", "release", "attempt"]
-PriceRule = Literal["ec2", "ebs", "rds", "nat_gateway", "elastic_ip", "none"]
+PriceRule = Literal[
+    "ec2", "ebs", "snapshot", "rds", "fargate", "eks", "elasticache", "redshift", "opensearch", "sagemaker", "nat_gateway",
+    "elastic_ip", "commitment", "emr", "bedrock", "none",
+]  # fmt: skip
 Attribute = Literal[
-    "image_id", "key_name", "market", "platform", "tenancy", "launcher_id", "function_name", "engine", "multi_az"
-]
-Measure = Literal["gib", "iops", "throughput"]
+    "image_id", "key_name", "market", "platform", "tenancy", "launcher_id", "function_name", "engine", "multi_az",
+    "launch_type",
+]  # fmt: skip
+Measure = Literal["gib", "iops", "throughput", "vcpus", "usd_per_hour_asked"]
 # A JSON Schema made by msgspec says nothing of a dict's keys; decoding checks them all the same.
 AttributeKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Attribute))}})
 MeasureKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Measure))}})
