@@ -287,8 +287,8 @@ def _room(attribute: str) -> int:
 
 
 def _kept(attributes: Mapping[str, str]) -> dict[str, str]:
-    """Those that the event carries; engine and standby only set the price."""
-    return {name: value for name, value in attributes.items() if name not in ("engine", "multi_az")}
+    """Those that the event carries; engine, standby and launch type only set the price."""
+    return {name: value for name, value in attributes.items() if name not in ("engine", "multi_az", "launch_type")}
 
 
 def function_of(name: str) -> str:
