@@ -18,6 +18,7 @@ from typing import Any
 
 import jsonschema
 import msgspec
+from jsonschema.exceptions import best_match
 
 from usage_anomaly.catalog import ANY, ATTEMPTS, SLOTS, Catalog, Kind, Limits, load, read_kind
 from usage_anomaly.envelopes import event_time, read_payload
@@ -81,7 +82,8 @@ def _of_file(file: Path) -> Iterator[str]:
         yield f"{file}: {error}; make it one JSON object"
         return
     validator = jsonschema.Draft202012Validator(schema())
-    broken = [f"{file}: {error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+    found = (best_match([error]) or error for error in validator.iter_errors(document))
+    broken = [f"{file}: {error.json_path}: {error.message}" for error in found]
     if broken:
         yield from sorted(broken)
         return
