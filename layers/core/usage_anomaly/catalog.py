@@ -19,13 +19,13 @@ from usage_anomaly.paths import Path, compile_path
 
 Direction = Literal["use", "release", "attempt"]
 # "free" costs nothing itself (a refused call, a login), "none" is not known.
-PriceRule = Literal["ec2", "ebs", "rds", "nat_gateway", "elastic_ip", "free", "none"]
+PriceRule = Literal["ec2", "ebs", "rds", "nat_gateway", "elastic_ip", "commitment", "free", "none"]
 Needs = Literal["", "data events", "read events", "global events"]
 Attribute = Literal[
     "image_id", "key_name", "market", "platform", "tenancy", "launcher_id", "function_name", "engine", "multi_az"
 ]
 # "mib" and "cpu_units" are gib and vcpus in 1/1024, as container services write them.
-Measure = Literal["gib", "mib", "cpu_units", "iops", "throughput"]
+Measure = Literal["gib", "mib", "cpu_units", "iops", "throughput", "usd_per_hour_asked"]
 # A JSON Schema made by msgspec says nothing of a dict's keys; decoding checks them all the same.
 AttributeKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Attribute))}})
 MeasureKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Measure))}})
@@ -153,7 +153,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One usage kind: which calls consume it, how much, at which price and limits, and what to do about it."""
 
-    kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*\.[a-z][a-z0-9]*$", max_length=60)]  # ec2.instances
+    kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*(\.[a-z][a-z0-9]*)?$", max_length=60)]  # ec2.instances
     title: Text  # EC2 instances
     one: Text  # instance (singular, as said to people; may use the group: "47 p3.16xlarge")
     many: Text  # instances; the unit of its usage events
