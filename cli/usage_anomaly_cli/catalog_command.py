@@ -13,7 +13,7 @@ from usage_anomaly.enrichment import prices as price_room
 from usage_anomaly.errors import CatalogError
 from usage_anomaly.pattern import subscription_pattern
 from usage_anomaly.usage import ATTEMPT_UNIT
-from usage_anomaly_cli import catalog_proof
+from usage_anomaly_cli import catalog_page, catalog_proof
 
 CALLS_WIDTH = 58
 HEAD = ("KIND", "CALLS", "UNIT", "PER 10 MIN", "PRICE")
@@ -84,6 +84,17 @@ def pattern(folder: Path) -> None:
         click.echo(subscription_pattern(load(folder)))
     except CatalogError as error:
         raise click.ClickException(str(error)) from error
+
+
+@catalog.command("docs")
+@folder_option
+def docs(folder: Path) -> None:
+    """Print the page on all kinds in markdown: docs/catalog.md holds it, and a test compares."""
+    try:
+        text = catalog_page.page(load(folder), price_room.load(), folder)
+    except CatalogError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(text, nl=False)
 
 
 @catalog.command("schema")

@@ -90,6 +90,6 @@ def test_other_services_stay_behind(pattern: str) -> None:
 
 def test_a_catalog_that_cannot_be_made_to_fit_says_so(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
     """Better at the desk than a subscription that a deployment refuses."""
-    monkeypatch.setattr(room, "LONGEST", 100)
+    monkeypatch.setattr(room, "LONGEST", 50)
     with pytest.raises(CatalogError, match="leave services out"):
         subscription_pattern(catalog)
