@@ -170,12 +170,13 @@ def _story(
 
 
 def _absent(finished: Run, plan: Plan) -> dict[str, str]:
-    """The kinds that need records which a trail holds only if told to, and of which none was read."""
-    catalog = loaded()[0]
+    """The kinds that need records which a trail holds only if told to, and of which none was read, nor any like them."""
+    kinds = loaded()[0].kinds
+    met = {kinds[name].needs for name in finished.reckoning.classes}
     return {
-        name: f"{kind.needs}: {kind.many} are not judged"
-        for name, kind in sorted(catalog.kinds.items())
-        if kind.needs and name not in finished.reckoning.classes and (plan.kinds is None or name in plan.kinds)
+        name: f"{name}: no record, needs {kind.needs}"
+        for name, kind in sorted(kinds.items())
+        if kind.needs and kind.needs not in met and (plan.kinds is None or name in plan.kinds)
     }
 
 
