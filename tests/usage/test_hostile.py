@@ -31,7 +31,7 @@ LOOKED_FOR = (
     "hostReservationId hostIdSet capacityReservation capacityReservationId capacityBlockExtensionSet "
     "capacityReservationFleetId scheduledInstanceSet scheduledInstanceId reservedDBInstanceId reservedCacheNodeId "
     "reservedNodeId reservationId reservedInstanceId provisionedModelArn trainingPlanArn "
-    "trainingPlanExtensionOfferingId reservation reservationArn subscription id order orderId"
+    "trainingPlanExtensionOfferingId reservation reservationArn subscription id order orderId groupId permissionSetArn"
 )
 NAMES = LOOKED_FOR.split()
 # A lone surrogate is no UTF-8 and never gets past the envelopes.
