@@ -13,9 +13,9 @@ from usage_anomaly.enrichment import prices as price_room
 from usage_anomaly.errors import CatalogError
 from usage_anomaly.pattern import subscription_pattern
 from usage_anomaly.usage import ATTEMPT_UNIT
-from usage_anomaly_cli import catalog_proof
+from usage_anomaly_cli import catalog_page, catalog_proof
 
-CALLS_WIDTH = 62
+CALLS_WIDTH = 58
 HEAD = ("KIND", "CALLS", "UNIT", "PER 10 MIN", "PRICE")
 PRICE_RULES = {
     "ec2": "EC2 type, per hour",
@@ -24,6 +24,7 @@ PRICE_RULES = {
     "rds": "RDS class, engine",
     "nat_gateway": "NAT gateway, per hour",
     "elastic_ip": "public IPv4, per hour",
+    "commitment": "commitment, USD/h",
     "free": "costs nothing",
     "fargate": "Fargate vCPU, GiB",
     "eks": "EKS cluster, per hour",
@@ -93,6 +94,17 @@ def pattern(folder: Path) -> None:
         click.echo(subscription_pattern(load(folder)))
     except CatalogError as error:
         raise click.ClickException(str(error)) from error
+
+
+@catalog.command("docs")
+@folder_option
+def docs(folder: Path) -> None:
+    """Print the page on all kinds in markdown: docs/catalog.md holds it, and a test compares."""
+    try:
+        text = catalog_page.page(load(folder), price_room.load(), folder)
+    except CatalogError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(text, nl=False)
 
 
 @catalog.command("schema")

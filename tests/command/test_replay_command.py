@@ -130,6 +130,18 @@ def test_kinds_since_and_severity_narrow_what_is_told(command: Command, trail: P
     assert [each["account_id"] for each in severe] == ["111122223333"]
 
 
+def test_records_that_a_trail_may_lack_are_named_where_none_like_them_was_read(
+    command: Command, trail: Path, tmp_path: Path
+) -> None:
+    """No login in a trail that has other global events is no gap; invocations of models it never had may be one."""
+    summary = tmp_path / "summary.json"
+    result = command("replay", trail / "AWSLogs", "--summary", summary)
+    assert "Absent   bedrock.invocations: no record, needs read events\n" in result.stdout
+    assert json.loads(summary.read_text())["absent"] == ["bedrock.invocations"]
+    command("replay", trail / "AWSLogs", "--summary", summary, "--kinds", "ec2.instances")
+    assert json.loads(summary.read_text())["absent"] == []
+
+
 def test_an_unknown_kind_is_named_with_those_that_exist(command: Command, trail: Path) -> None:
     """A typing error must not look like a quiet week."""
     result = command("replay", trail / "AWSLogs", "--kinds", "ec2.instance")

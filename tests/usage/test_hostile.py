@@ -25,7 +25,13 @@ LOOKED_FOR = (
     "volumeType omitted tagSet key value placement tenancy CreateNatGatewayResponse natGateway natGatewayId volumeId "
     "size iops functionName ARN dBInstanceIdentifier dBInstanceClass engine multiAZ publicIpv4Pool allocationId arn "
     "type sessionContext sessionIssuer invokedBy accountId accessKeyId principalId instanceMarketOptions marketType "
-    "invocationType tagList CopyVolumesResponse volumeSet deleteOnTermination deviceName"
+    "invocationType tagList CopyVolumesResponse volumeSet deleteOnTermination deviceName ConsoleLogin modelId "
+    "userName roleName groupName policyArn status accessKey serviceSpecificCredential serviceSpecificCredentialId url "
+    "trustAnchor trustAnchorId userId commitment savingsPlanId reservedInstancesId exchangeId purchase "
+    "hostReservationId hostIdSet capacityReservation capacityReservationId capacityBlockExtensionSet "
+    "capacityReservationFleetId scheduledInstanceSet scheduledInstanceId reservedDBInstanceId reservedCacheNodeId "
+    "reservedNodeId reservationId reservedInstanceId provisionedModelArn trainingPlanArn "
+    "trainingPlanExtensionOfferingId reservation reservationArn subscription id order orderId groupId permissionSetArn"
 )
 NAMES = LOOKED_FOR.split()
 # A lone surrogate is no UTF-8 and never gets past the envelopes.

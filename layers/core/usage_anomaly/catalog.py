@@ -159,7 +159,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One usage kind: which calls consume it, how much, at which price and limits, and what to do about it."""
 
-    kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*\.[a-z][a-z0-9]*$", max_length=60)]  # ec2.instances
+    kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*(\.[a-z][a-z0-9]*)?$", max_length=60)]  # ec2.instances
     title: Text  # EC2 instances
     one: Text  # instance (singular, as said to people; may use the group: "47 p3.16xlarge")
     many: Text  # instances; the unit of its usage events
