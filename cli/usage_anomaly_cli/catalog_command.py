@@ -20,9 +20,17 @@ HEAD = ("KIND", "CALLS", "UNIT", "PER 10 MIN", "PRICE")
 PRICE_RULES = {
     "ec2": "EC2 type, per hour",
     "ebs": "EBS type, size, IOPS",
+    "snapshot": "volume size, at most",
     "rds": "RDS class, engine",
     "nat_gateway": "NAT gateway, per hour",
     "elastic_ip": "public IPv4, per hour",
+    "fargate": "Fargate vCPU, GiB",
+    "eks": "EKS cluster, per hour",
+    "elasticache": "cache node type, engine",
+    "redshift": "Redshift node type",
+    "opensearch": "domain's instance type",
+    "sagemaker": "ML instance type",
+    "emr": "unknown: EC2 part counts as EC2",
     "free": "costs nothing",
     "none": "unknown",
 }

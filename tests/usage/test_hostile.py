@@ -25,7 +25,8 @@ LOOKED_FOR = (
     "volumeType omitted tagSet key value placement tenancy CreateNatGatewayResponse natGateway natGatewayId volumeId "
     "size iops functionName ARN dBInstanceIdentifier dBInstanceClass engine multiAZ publicIpv4Pool allocationId arn "
     "type sessionContext sessionIssuer invokedBy accountId accessKeyId principalId instanceMarketOptions marketType "
-    "invocationType tagList CopyVolumesResponse volumeSet deleteOnTermination deviceName"
+    "invocationType tagList CopyVolumesResponse volumeSet deleteOnTermination deviceName tasks taskArn launchType cpu memory "
+    "overrides capacityProviderName containerInstances service desiredCount runningCount pendingCount task group"
 )
 NAMES = LOOKED_FOR.split()
 # A lone surrogate is no UTF-8 and never gets past the envelopes.

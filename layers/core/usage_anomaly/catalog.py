@@ -19,11 +19,15 @@ from usage_anomaly.paths import Path, compile_path
 
 Direction = Literal["use", "release", "attempt"]
 # "free" costs nothing itself (a refused call, a login), "none" is not known.
-PriceRule = Literal["ec2", "ebs", "rds", "nat_gateway", "elastic_ip", "free", "none"]
+PriceRule = Literal[
+    "ec2", "ebs", "snapshot", "rds", "fargate", "eks", "elasticache", "redshift", "opensearch", "sagemaker", "nat_gateway",
+    "elastic_ip", "emr", "free", "none",
+]  # fmt: skip
 Needs = Literal["", "data events", "read events", "global events"]
 Attribute = Literal[
-    "image_id", "key_name", "market", "platform", "tenancy", "launcher_id", "function_name", "engine", "multi_az"
-]
+    "image_id", "key_name", "market", "platform", "tenancy", "launcher_id", "function_name", "engine", "multi_az",
+    "launch_type",
+]  # fmt: skip
 # "mib" and "cpu_units" are gib and vcpus in 1/1024, as container services write them.
 Measure = Literal["gib", "mib", "cpu_units", "iops", "throughput"]
 # A JSON Schema made by msgspec says nothing of a dict's keys; decoding checks them all the same.

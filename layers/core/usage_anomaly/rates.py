@@ -48,7 +48,7 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
 
 def price_of(rule: PriceRule, unit: Unit, prices: Prices) -> Price | None:
     """USD per hour of one unit at list price; None where the rule, the type or the region has no price."""
-    if rule == "none":
+    if rule in ("none", "snapshot", "fargate", "eks", "elasticache", "redshift", "opensearch", "sagemaker", "emr"):
         return None
     if rule == "free":
         return FREE
