@@ -26,7 +26,10 @@ LOOKED_FOR = (
     "size iops functionName ARN dBInstanceIdentifier dBInstanceClass engine multiAZ publicIpv4Pool allocationId arn "
     "type sessionContext sessionIssuer invokedBy accountId accessKeyId principalId instanceMarketOptions marketType "
     "invocationType tagList CopyVolumesResponse volumeSet deleteOnTermination deviceName tasks taskArn launchType cpu memory "
-    "overrides capacityProviderName containerInstances service desiredCount runningCount pendingCount task group"
+    "overrides capacityProviderName containerInstances service desiredCount runningCount pendingCount task group "
+    "cacheClusterId replicationGroupId cacheNodeType numCacheNodes memberClusters nodeGroups nodeGroupMembers "
+    "nodeGroupConfiguration replicaCount clusterIdentifier nodeType numberOfNodes domainStatus domainName clusterConfig "
+    "instanceCount cluster jobFlowIds jobFlowId resourceConfig instanceGroups snapshotId volumeSize snapshotSet"
 )
 NAMES = LOOKED_FOR.split()
 # A lone surrogate is no UTF-8 and never gets past the envelopes.
