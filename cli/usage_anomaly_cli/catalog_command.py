@@ -15,7 +15,7 @@ from usage_anomaly.pattern import subscription_pattern
 from usage_anomaly.usage import ATTEMPT_UNIT
 from usage_anomaly_cli import catalog_proof
 
-CALLS_WIDTH = 62
+CALLS_WIDTH = 48
 HEAD = ("KIND", "CALLS", "UNIT", "PER 10 MIN", "PRICE")
 PRICE_RULES = {
     "ec2": "EC2 type, per hour",

@@ -29,7 +29,10 @@ LOOKED_FOR = (
     "overrides capacityProviderName containerInstances service desiredCount runningCount pendingCount task group "
     "cacheClusterId replicationGroupId cacheNodeType numCacheNodes memberClusters nodeGroups nodeGroupMembers "
     "nodeGroupConfiguration replicaCount clusterIdentifier nodeType numberOfNodes domainStatus domainName clusterConfig "
-    "instanceCount cluster jobFlowIds jobFlowId resourceConfig instanceGroups snapshotId volumeSize snapshotSet"
+    "instanceCount cluster jobFlowIds jobFlowId resourceConfig instanceGroups restrictedInstanceGroups trainingJobName "
+    "hyperParameterTuningJobName processingJobName transformJobName notebookInstanceName endpointName domainId spaceName "
+    "userProfileName appType appName clusterName successful instanceTypes trainingJobDefinition "
+    "processingResources transformResources resourceSpec id snapshotId volumeSize snapshotSet"
 )
 NAMES = LOOKED_FOR.split()
 # A lone surrogate is no UTF-8 and never gets past the envelopes.
