@@ -15,7 +15,7 @@ from usage_anomaly.pattern import subscription_pattern
 from usage_anomaly.usage import ATTEMPT_UNIT
 from usage_anomaly_cli import catalog_page, catalog_proof
 
-CALLS_WIDTH = 58
+CALLS_WIDTH = 48
 HEAD = ("KIND", "CALLS", "UNIT", "PER 10 MIN", "PRICE")
 PRICE_RULES = {
     "ec2": "EC2 type, per hour",
@@ -24,7 +24,6 @@ PRICE_RULES = {
     "rds": "RDS class, engine",
     "nat_gateway": "NAT gateway, per hour",
     "elastic_ip": "public IPv4, per hour",
-    "commitment": "commitment, USD/h",
     "free": "costs nothing",
     "fargate": "Fargate vCPU, GiB",
     "eks": "EKS cluster, per hour",
@@ -34,7 +33,6 @@ PRICE_RULES = {
     "sagemaker": "ML instance type",
     "commitment": "USD/h named, or host",
     "emr": "unknown: EC2 part counts as EC2",
-    "bedrock": "unknown: tokens not in record",
     "none": "unknown",
 }
 

@@ -18,7 +18,7 @@ from usage_anomaly.rates import Unit, price_of
 
 TABLE = price_room.load()
 RULES: tuple[PriceRule, ...] = get_args(PriceRule)
-UNPRICED: tuple[PriceRule, ...] = ("none", "emr", "bedrock")
+UNPRICED: tuple[PriceRule, ...] = ("none", "emr")
 OPTED_IN, GOV, UNLISTED = "af-south-1", "us-gov-west-1", "ca-west-1"
 
 

@@ -67,12 +67,12 @@ def test_the_attack_simulation_used_what_terraform_made(reader: Reader) -> None:
     invictus = reader("invictus")
     assert invictus.records == 2_900
     assert invictus.quantities("use") == {
-        "ec2.instances": 2, "ebs.volumes": 2, "nat.gateways": 2, "rds.instances": 1, "elastic.ips": 3,
+        "ec2.instances": 2, "ebs.volumes": 2, "ebs.snapshots": 2, "nat.gateways": 2, "rds.instances": 1, "elastic.ips": 3,
         "api.denied": 60, "identity.changes": 36,
     }  # fmt: skip
     assert invictus.quantities("attempt") == {"ec2.instances.attempts": 6}
     assert invictus.quantities("release") == {
-        "ec2.instances": 2, "ebs.volumes": 2, "nat.gateways": 2, "rds.instances": 1, "elastic.ips": 3,
+        "ec2.instances": 2, "ebs.volumes": 2, "ebs.snapshots": 2, "nat.gateways": 2, "rds.instances": 1, "elastic.ips": 3,
     }  # fmt: skip
     assert {(event.group, event.automation) for event in invictus.of("ec2.instances")} == {("t3.micro", "Terraform")}
     assert all(event.long_lived_key for event in invictus.of("ec2.instances"))

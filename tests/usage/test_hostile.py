@@ -31,7 +31,15 @@ LOOKED_FOR = (
     "hostReservationId hostIdSet capacityReservation capacityReservationId capacityBlockExtensionSet "
     "capacityReservationFleetId scheduledInstanceSet scheduledInstanceId reservedDBInstanceId reservedCacheNodeId "
     "reservedNodeId reservationId reservedInstanceId provisionedModelArn trainingPlanArn "
-    "trainingPlanExtensionOfferingId reservation reservationArn subscription id order orderId groupId permissionSetArn"
+    "trainingPlanExtensionOfferingId reservation reservationArn subscription id order orderId groupId permissionSetArn "
+    "tasks taskArn launchType cpu memory "
+    "overrides capacityProviderName containerInstances service desiredCount runningCount pendingCount task group "
+    "cacheClusterId replicationGroupId cacheNodeType numCacheNodes memberClusters nodeGroups nodeGroupMembers "
+    "nodeGroupConfiguration replicaCount clusterIdentifier nodeType numberOfNodes domainStatus domainName clusterConfig "
+    "instanceCount cluster jobFlowIds jobFlowId resourceConfig instanceGroups restrictedInstanceGroups trainingJobName "
+    "hyperParameterTuningJobName processingJobName transformJobName notebookInstanceName endpointName domainId spaceName "
+    "userProfileName appType appName clusterName successful instanceTypes trainingJobDefinition "
+    "processingResources transformResources resourceSpec id snapshotId volumeSize snapshotSet"
 )
 NAMES = LOOKED_FOR.split()
 # A lone surrogate is no UTF-8 and never gets past the envelopes.

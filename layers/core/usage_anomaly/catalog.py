@@ -18,10 +18,10 @@ from usage_anomaly.errors import CatalogError
 from usage_anomaly.paths import Path, compile_path
 
 Direction = Literal["use", "release", "attempt", "definition"]
-# "free" costs nothing itself (a refused call, a login); "none", "emr" and "bedrock" are not known.
+# "free" costs nothing itself (a refused call, a login); "none" and "emr" are not known.
 PriceRule = Literal[
     "ec2", "ebs", "snapshot", "rds", "fargate", "eks", "elasticache", "redshift", "opensearch", "sagemaker", "nat_gateway",
-    "elastic_ip", "commitment", "free", "emr", "bedrock", "none",
+    "elastic_ip", "commitment", "free", "emr", "none",
 ]  # fmt: skip
 Needs = Literal["", "data events", "read events", "global events"]
 Attribute = Literal[

@@ -67,11 +67,11 @@ def price_of(rule: PriceRule, unit: Unit, prices: Prices) -> Price | None:
     """USD per hour of one unit at list price; None where the rule, the type or the region has no price.
 
     Some rules never have one. `none`: what the price depends on is in no record (of a Lambda call, its duration and
-    memory; the request itself, `per_call` of the table, is the lesser part and would pass for the whole). `bedrock`:
-    tokens are in no record. `emr`: its surcharge is in no list that we have; the cluster's instances count as EC2's.
+    memory; the request itself, `per_call` of the table, is the lesser part and would pass for the whole; of a model's
+    call, its tokens). `emr`: its surcharge is in no list that we have; the cluster's instances count as EC2's.
     """
     match rule:
-        case "none" | "emr" | "bedrock":
+        case "none" | "emr":
             return None
         case "free":
             return FREE

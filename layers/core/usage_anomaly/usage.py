@@ -304,8 +304,13 @@ def _resource_ids(reading: Reading, page: Page, lots: list[Lot]) -> tuple[str, .
     for item, per in islice(places, MOST_RESOURCE_IDS):
         found = first_text(reading.resource_ids, _at(page, item, per))
         if found is not None:
-            ids.append(found.lower() if reading.call.lower_ids else found)
+            ids.append(_name_of(found.lower() if reading.call.lower_ids else found))
     return tuple(ids)
+
+
+def _name_of(resource: str) -> str:
+    """A resource's own id; of an ARN its last part, for calls take either and one thing has one id."""
+    return re.split("[:/]", resource)[-1] or resource if resource.startswith("arn:") else resource
 
 
 def _at(page: Page, item: Document, per: Document | None = None) -> Document:
