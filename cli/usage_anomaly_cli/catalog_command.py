@@ -115,7 +115,7 @@ def _rows(kind: Kind) -> list[tuple[str, ...]]:
     """The calls line by line; unit, limits and price stand in the first line, those of attempts in the last."""
     said = [
         f"{direction}: {', '.join(name for call in kind.calls if call.direction == direction for name in call.names)}"
-        for direction in ("use", "release")
+        for direction in ("use", "definition", "release")
         if any(call.direction == direction for call in kind.calls)
     ]
     calls = [line for text in said for line in textwrap.wrap(text, CALLS_WIDTH, subsequent_indent="  ")]

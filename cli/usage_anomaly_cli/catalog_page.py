@@ -113,7 +113,7 @@ def figures(limits: Limits | None) -> str:
 
 def _section(kind: Kind, catalog: Catalog, prices: Prices, folder: Path) -> Iterator[str]:
     yield from (f"## {kind.kind}", "", f"{plain(kind.title)}, counted in {plain(kind.many)}.", "")
-    for direction, said in (("use", "Counts"), ("release", "Releases")):
+    for direction, said in (("use", "Counts"), ("definition", "Says what one costs"), ("release", "Releases")):
         if any(call.direction == direction for call in kind.calls):
             yield f"- {said}: {'; '.join(_calls(kind, direction))}."
     yield f"- Attempts: {_attempts(kind)}."

@@ -33,7 +33,7 @@ LOOKED_FOR = (
     "reservedNodeId reservationId reservedInstanceId provisionedModelArn trainingPlanArn "
     "trainingPlanExtensionOfferingId reservation reservationArn subscription id order orderId groupId permissionSetArn "
     "tasks taskArn launchType cpu memory "
-    "overrides capacityProviderName containerInstances service desiredCount runningCount pendingCount task group "
+    "overrides capacityProviderName containerInstances service desiredCount runningCount pendingCount task group taskDefinition taskDefinitionArn "
     "cacheClusterId replicationGroupId cacheNodeType numCacheNodes memberClusters nodeGroups nodeGroupMembers "
     "nodeGroupConfiguration replicaCount clusterIdentifier nodeType numberOfNodes domainStatus domainName clusterConfig "
     "instanceCount cluster jobFlowIds jobFlowId resourceConfig instanceGroups restrictedInstanceGroups trainingJobName "
