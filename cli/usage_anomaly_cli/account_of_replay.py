@@ -162,6 +162,7 @@ def _running(told: Sequence[Anomaly], catalog: Catalog) -> str:
         f"{each.total - each.released:,} of {each.total:,} {catalog.kind_of(each.kind).many} in {inert(each.account_name, 24)}"
         for each in told
         if each.resource_count
+        and catalog.kind_of(each.kind).releasable
         and each.released < each.total
         and each.state != "closed"
         and each.account_id != ORGANIZATION

@@ -43,6 +43,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[Window, ...] = FIGURES.windows
     scope: Scope = "account"
     unit: str = "units"
+    one: str = "unit"
     whose: str = "accounts"
     coverage: int = 0
     since: int = 0
@@ -164,7 +165,7 @@ def _judge(series: Judged, rules: Rules, state: _State, bucket: int) -> Iterator
                 actual=actual,
                 limit=limit,
                 scope=rules.scope,
-                unit=rules.unit,
+                unit=rules.one if actual == 1 else rules.unit,
                 whose=rules.whose,
             )
             measure = _without_ranges(series.quantity, claims)

@@ -287,8 +287,8 @@ def _spread(scene: Scene, marks: Sequence[tuple[str, Mapping[str, str]]]) -> tup
 
 
 def _released(scene: Scene) -> tuple[Statement, ...]:
-    """How much of it was released again. Nothing is said of kinds whose records name no resource."""
-    ours = {resource for event in scene.uses for resource in event.resource_ids}
+    """How much of it was released again. Nothing is said of kinds that nothing ends or whose records name no resource."""
+    ours = scene.context.releasable and {resource for event in scene.uses for resource in event.resource_ids}
     if not ours:
         return ()
     query = msgspec.structs.replace(scene.query, direction="release", end=None)

@@ -41,6 +41,7 @@ class EvidenceContext(msgspec.Struct, frozen=True, kw_only=True):
     covered_from: datetime | None = None
     alone: bool = False  # no other account was read
     tallied: bool = False  # one event stands for many calls of a busy kind
+    releasable: bool = True  # whether anything ends what this kind counts
     unit: str = ""  # as said to people, plural ("instances"); the events' own unit when empty
 
 

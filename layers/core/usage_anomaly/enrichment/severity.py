@@ -110,7 +110,8 @@ def _excess(facts: Facts) -> list[Reason]:
     if not scores:
         return []
     times = 1 / (1 - min(_HIGHEST_SCORE, max(0.0, *scores, 0.0)))
-    return [Reason(min(3.0, 0.5 + 1.5 * math.log10(times)), f"{times:,.1f} times the limit")]
+    said = "none is usual" if max(scores) == 1 else f"{times:,.1f} times the limit"
+    return [Reason(min(3.0, 0.5 + 1.5 * math.log10(times)), said)]
 
 
 def _doer(signals: Signals) -> list[Reason]:
