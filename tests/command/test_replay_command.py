@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.command.conftest import Command
+from tests.usage.calls import call
 
 from usage_anomaly.errors import UnusableInput
 
@@ -130,15 +131,17 @@ def test_kinds_since_and_severity_narrow_what_is_told(command: Command, trail: P
     assert [each["account_id"] for each in severe] == ["111122223333"]
 
 
-def test_records_that_a_trail_may_lack_are_named_where_none_like_them_was_read(
-    command: Command, trail: Path, tmp_path: Path
-) -> None:
-    """No login in a trail that has other global events is no gap; invocations of models it never had may be one."""
-    summary = tmp_path / "summary.json"
-    result = command("replay", trail / "AWSLogs", "--summary", summary)
-    assert "Absent   bedrock.invocations: no record, needs read events\n" in result.stdout
-    assert json.loads(summary.read_text())["absent"] == ["bedrock.invocations"]
-    command("replay", trail / "AWSLogs", "--summary", summary, "--kinds", "ec2.instances")
+def test_what_these_records_could_not_have_shown_is_named(command: Command, trail: Path, tmp_path: Path) -> None:
+    """No login in a trail that has other global events is no gap; in one without any it may be one."""
+    summary, one = tmp_path / "summary.json", tmp_path / "one.json"
+    command("replay", trail / "AWSLogs", "--summary", summary)
+    assert json.loads(summary.read_text())["absent"] == []
+    one.write_text(json.dumps(call("RunInstances", awsRegion="us-west-2")))
+    said = command("replay", one, "--summary", summary).stdout
+    assert "Absent   calls that only read: invocations are not seen; " in said
+    absent = ["bedrock.invocations", "console.logins", "identity.changes", "lambda.invocations"]
+    assert json.loads(summary.read_text())["absent"] == absent
+    command("replay", one, "--summary", summary, "--kinds", "ec2.instances")
     assert json.loads(summary.read_text())["absent"] == []
 
 
