@@ -8,6 +8,7 @@ in whole micro-dollars, so that sums do not depend on the order of addition.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -91,15 +92,42 @@ def _order(event: UsageEvent) -> tuple[datetime, str, str]:
 
 
 class _Bucket:
-    """The events of five minutes; `merged` is the busy kinds' form: one event per distinct doer and thing, and their use."""
+    """The events of five minutes; `merged` is the busy kinds' form: one event per distinct doer and thing, and their use.
 
-    __slots__ = ("events", "merged", "quantity", "truncated")
+    Single calls and CloudTrail's aggregated ones are two counts of the same: in each region the larger one stands.
+    """
+
+    __slots__ = ("events", "merged", "used")
 
     def __init__(self) -> None:
         self.events: list[UsageEvent] = []
         self.merged: dict[tuple[object, ...], UsageEvent] = {}
-        self.quantity = 0
-        self.truncated = 0
+        self.used: Counter[tuple[str, bool, bool]] = Counter()  # by region, whether aggregated, whether truncated
+
+    def take(self, event: UsageEvent) -> None:
+        _merge(self.merged, event)
+        if event.direction != "release" and not event.dry_run:
+            self.used[event.region, event.aggregated, event.truncated] += event.quantity
+
+    def stands(self, region: str, aggregated: bool) -> bool:
+        """Whether this of the two counts of a region is the one that counts."""
+        single, summed = (sum(self.used[region, which, cut] for cut in (False, True)) for which in (False, True))
+        return (summed > single) == aggregated
+
+    def standing(self) -> Iterator[UsageEvent]:
+        """The merged events without the uses of the counts that do not stand."""
+        return (
+            each
+            for each in self.merged.values()
+            if each.direction == "release" or self.stands(each.region, each.aggregated)
+        )
+
+    def quantity(self, *, truncated_only: bool = False) -> int:
+        return sum(
+            quantity
+            for (region, aggregated, cut), quantity in self.used.items()
+            if (cut or not truncated_only) and self.stands(region, aggregated)
+        )
 
 
 class Series:
@@ -130,13 +158,14 @@ class Series:
         if not self._tally:
             insort(bucket.events, event, key=_order)
             return self._note(number, event)
-        _merge(bucket.merged, event)
-        if event.direction != "release" and not event.dry_run:
-            bucket.quantity += event.quantity
-            bucket.truncated += event.quantity if event.truncated else 0
+        bucket.take(event)
         for sums in (self._gross, self._cut, self._net):
             sums.touch(number)
         return [number]
+
+    def counted(self, moment: datetime) -> int:
+        """What the bucket that holds `moment` counts now."""
+        return self._quantity_of(number) if (number := bucket_of(moment)) in self._buckets else 0
 
     def used_since(self, bucket: int) -> list[int]:
         """The buckets with use from `bucket` on, in order."""
@@ -194,6 +223,8 @@ class Series:
         """What counts of the events of [low, high]: use without the resources that it repeats; none of quantity 0."""
         for event in self.events(low, high):
             counted = 0 if event.direction == "release" or event.dry_run else self._counted(event)
+            if self._tally and not self._buckets[bucket_of(event.event_time)].stands(event.region, event.aggregated):
+                continue
             if counted == event.quantity > 0:
                 yield event
             elif counted > 0:
@@ -237,12 +268,12 @@ class Series:
 
     def _quantity_of(self, key: int) -> int:
         bucket = self._buckets[key]
-        return bucket.quantity if self._tally else sum(self._counted(each) for each in self._uses(key))
+        return bucket.quantity() if self._tally else sum(self._counted(each) for each in self._uses(key))
 
     def _truncated_of(self, key: int) -> int:
         bucket = self._buckets[key]
         if self._tally:
-            return bucket.truncated
+            return bucket.quantity(truncated_only=True)
         return sum(self._counted(each) for each in self._uses(key) if each.truncated)
 
     def _gone_of(self, event: UsageEvent) -> int:
@@ -262,7 +293,7 @@ class Series:
 
     def _net_of(self, key: int) -> int:
         bucket = self._buckets[key]
-        events = bucket.merged.values() if self._tally else bucket.events
+        events = bucket.standing() if self._tally else bucket.events
         return sum(self._change(event) for event in events)
 
     def _change(self, event: UsageEvent) -> int:
@@ -297,7 +328,7 @@ def _merge(merged: dict[tuple[object, ...], UsageEvent], event: UsageEvent) -> N
     key = (
         event.direction, event.region, event.event_name, event.group, event.function_name, event.actor_arn,
         event.access_key_id, event.invoked_by, event.user_agent, event.source_address, event.error_code, event.dry_run,
-        event.truncated,
+        event.truncated, event.aggregated,
     )  # fmt: skip
     like = merged.get(key)
     if like is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -33,7 +33,11 @@ class _Probe(msgspec.Struct):
     eventSource: msgspec.Raw  # noqa: N815 - CloudTrail's name
 
 
-_PROBE = msgspec.json.Decoder(_Probe)
+class _LookedUpProbe(msgspec.Struct):
+    CloudTrailEvent: str
+
+
+_PROBES = (msgspec.json.Decoder(_Probe), msgspec.json.Decoder(_LookedUpProbe))
 
 
 # More frames than any later step stands deeper: the depth of nesting that can be decoded shrinks with each frame.
@@ -104,11 +108,19 @@ def _next_record(text: bytes, view: memoryview, start: int) -> int:
         begin = found.end()
         try:
             end = begin + value_end(view[begin : begin + WINDOW])
-            _PROBE.decode(view[begin:end])
-        except (BrokenJson, msgspec.DecodeError):
+        except BrokenJson:
             continue
-        return begin
+        if any(_is_one(view[begin:end], probe) for probe in _PROBES):
+            return begin
     return len(text)
+
+
+def _is_one(value: memoryview, probe: msgspec.json.Decoder[Any]) -> bool:
+    try:
+        probe.decode(value)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def may_follow(text: bytes, end: int) -> bool:
