@@ -177,7 +177,7 @@ def test_a_missing_path_ends_with_2_and_the_remedy(tmp_path: Path) -> None:
     assert finished.stdout == ""
     assert finished.stderr.startswith("usage-anomaly: ")
     assert finished.stderr.count("\n") == 1
-    assert "name a file, folder or zip file" in finished.stderr
+    assert "name a file, folder, zip or tar file" in finished.stderr
 
 
 @pytest.mark.parametrize(

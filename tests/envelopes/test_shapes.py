@@ -58,7 +58,9 @@ def test_the_same_reason_is_said_once_with_its_count() -> None:
     payload = read_payload(lines([{"a": n} for n in range(1000)]) + encode(made(1)), "x")
     assert len(payload.records) == 1
     assert payload.rejected == [
-        Rejection("unknown shape: no Records, Events, detail, awslogs, logEvents or eventName, first at byte 0", 0, 1000)
+        Rejection(
+            "unknown shape: no Records, Events, detail, awslogs, logEvents or eventName, first at byte 0", 0, 1000
+        )
     ]
 
 

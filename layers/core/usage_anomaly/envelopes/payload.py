@@ -86,6 +86,8 @@ def read_payload(packed: bytes, name: str, regions: frozenset[str] | None = None
         tally.reject(foreign)
     elif is_table(text):
         read_table(text, cut, tally)
+    elif text.strip() and name.lower().endswith((".csv", ".csv.gz")):
+        tally.reject("a CSV file whose first row names no column for the event's name")
     elif text.strip():
         _read_text(text, cut, tally)
     elif not tally.anything_said():
