@@ -78,7 +78,7 @@ class Scratch:
 
     def __init__(self, folder: Path, room: int = LARGEST_SCRATCH) -> None:
         self._folder = folder
-        self._room = room
+        self._most = self._room = room
         self._known: dict[tuple[str, int], tuple[Path, str | None]] = {}
 
     def unfolded(self, path: Path, member: Member | None, kind: Kind) -> tuple[Path, str | None]:
@@ -111,10 +111,11 @@ class Scratch:
             if not chunk:
                 return None
             size, self._room = size + len(chunk), self._room - len(chunk)
-            most = min(self._room + size, max(ALWAYS_ALLOWED, taken() * LARGEST_RATIO))
-            if size > most:
+            most = max(ALWAYS_ALLOWED, taken() * LARGEST_RATIO)
+            if size > most or self._room < 0:
                 self._room += size
-                raise Refused(f"archive unfolds to more than {most // MIB:,} MiB: unpack it first")
+                what, most = ("archive unfolds", most) if size > most else ("all archives unfold", self._most)
+                raise Refused(f"{what} to more than {most // MIB:,} MiB: unpack it first")
             file.write(chunk)
 
 

@@ -85,7 +85,8 @@ class Piece(msgspec.Struct, frozen=True):
 def elements(text: bytes, start: int) -> Iterator[Piece]:
     """The elements of the list whose first begins at `start`; after a break the next one that looks like a record.
 
-    Stops at the list's end, or at the text's. One break can hide several records: what lies between is one piece.
+    Stops at the list's end, or at the text's. One break can hide several records: what lies between is one piece, and
+    `records_between` says how many they seem to be.
     """
     view, position = memoryview(text), skip_space(text, start)
     while position < len(text) and text[position] != ord("]"):
@@ -121,6 +122,11 @@ def _is_one(value: memoryview, probe: msgspec.json.Decoder[Any]) -> bool:
     except msgspec.DecodeError:
         return False
     return True
+
+
+def records_between(text: bytes, start: int, end: int) -> int:
+    """How many records a stretch that cannot be read seems to hold, at least one: each begins with its version."""
+    return max(1, text.count(b'"eventVersion"', start, end), text.count(b'"CloudTrailEvent"', start, end))
 
 
 def may_follow(text: bytes, end: int) -> bool:

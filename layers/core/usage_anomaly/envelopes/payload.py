@@ -149,7 +149,7 @@ def _read_broken(text: bytes, start: int, reason: str, cut: bool, tally: Tally, 
         if piece.broken is not None:
             broken = True
             if not (cut and end == len(text)):
-                tally.reject(piece.broken, piece.start)
+                tally.reject(piece.broken, piece.start, count=documents.records_between(text, piece.start, end))
         elif begin[2] == b"Records":
             tally.add(view[piece.start : end], piece.start)
         else:

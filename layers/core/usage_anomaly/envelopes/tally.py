@@ -72,11 +72,11 @@ class Tally:
         self._rejected: dict[str, tuple[str | None, int | None, int]] = {}
         self._oddities: Counter[str] = Counter()
 
-    def reject(self, reason: str, offset: int | None = None, unit: str = "byte") -> None:
+    def reject(self, reason: str, offset: int | None = None, unit: str = "byte", count: int = 1) -> None:
         """Count what is no record; `offset` is a byte of the payload, of its unpacked text, or a log event."""
         place = None if offset is None else f"at {unit} {offset:,}"
-        first, number, count = self._rejected.get(reason, (place, offset, 0))
-        self._rejected[reason] = (first, number, count + 1)
+        first, number, before = self._rejected.get(reason, (place, offset, 0))
+        self._rejected[reason] = (first, number, before + count)
 
     def odd(self, reason: str) -> None:
         """Count something odd that loses no record."""
