@@ -56,6 +56,7 @@ def read_table(text: bytes, cut: bool, tally: Tally) -> None:
     """Read the records of an export's rows. `cut`: the end of the text is known to be missing."""
     header: list[str] = []
     names: list[str] = []
+    line = 0
     for line, cells in _rows(text, cut):
         if not header:
             header = cells or []
@@ -66,6 +67,8 @@ def read_table(text: bytes, cut: bool, tally: Tally) -> None:
             tally.reject("broken CSV row" if cells is None else "CSV row of another length", line, "line")
         elif cells != header:  # pages pasted together repeat it
             _read_row(dict(zip(names, cells, strict=True)), line, tally)
+    if line == 1:
+        tally.odd("CSV export without rows: holds no records")
 
 
 def _names(header: Sequence[str]) -> list[str]:
