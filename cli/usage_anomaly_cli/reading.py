@@ -171,7 +171,7 @@ def _find_in_member(
 
 def _why_not(name: str) -> str | None:
     """Why a file is not read, by its name."""
-    return None if name.lower().endswith(TRAIL_SUFFIXES) else foreign_name(name) or NO_TRAIL_FILE
+    return foreign_name(name) or (None if name.lower().endswith(TRAIL_SUFFIXES) else NO_TRAIL_FILE)
 
 
 def _unusable(path: Path, reason: str) -> Source:

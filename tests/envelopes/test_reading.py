@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from tests.envelopes.building import encode, log, made
+from tests.envelopes.building import encode, log, made, table
 
 from usage_anomaly.envelopes import Payload
 from usage_anomaly.errors import UnusableInput
@@ -93,6 +93,45 @@ def test_what_is_no_trail_file_is_counted(tmp_path: Path) -> None:
         "again": ["a link to a folder is not followed: name the folder"],
         "pipe.json": ["not a trail file"],
     }
+
+
+FOREIGN: dict[bytes, str] = {
+    b"PAR1": "a Parquet file",
+    b"ORC": "an ORC file",
+    b"Obj\x01": "an Avro file",
+    b"PK\x03\x04": "a zip file",
+    b"BZh9": "a bzip2 file",
+    b"\xfd7zXZ\x00": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a zstd file",
+    b"7z\xbc\xaf\x27\x1c": "a 7z file",
+    bytes(257) + b"ustar\x0000": "a tar file",
+}
+
+
+@pytest.mark.parametrize("beginning", FOREIGN)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_format_that_is_not_read_is_named_with_the_remedy(tmp_path: Path, beginning: bytes, packed: bool) -> None:
+    """ "broken JSON" would send the analyst to look for damage where there is none."""
+    content = beginning + b"\0{}" * 300
+    found = read(write(tmp_path, "a.gz", gzip.compress(content) if packed else content))
+    (reason,) = [each.reason for each in found[0].rejected]
+    assert reason.startswith(f"{FOREIGN[beginning]}: ")
+    assert len(found[0].rejected) == 1
+
+
+def test_security_lakes_files_are_named_without_being_read(tmp_path: Path) -> None:
+    """They may be many and large."""
+    for name in ("a.parquet", "b.gz.parquet", "c.parquet.gz", "D.PARQUET", "e.orc"):
+        write(tmp_path, name, b"x")
+    assert all("export the rows as JSON or CSV" in result.rejected[0].reason for result in read(tmp_path))
+
+
+def test_exports_in_folders_are_read(tmp_path: Path) -> None:
+    """What Athena leaves in its bucket."""
+    write(tmp_path, "a.csv", table([made(1)]))
+    write(tmp_path, "b.csv.gz", gzip.compress(table([made(2)])))
+    write(tmp_path, "c.csv", b"a,b\n1,2\n")
+    assert [result.records for result in read(tmp_path)] == [1, 1, 0]
 
 
 def test_a_named_file_is_read_whatever_its_suffix(tmp_path: Path) -> None:
