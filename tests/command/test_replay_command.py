@@ -282,6 +282,7 @@ def test_a_bucket_with_data_events_and_their_counts_counts_each_call_once(comman
         totals[place.name] = (found["total"], json.loads(summary.read_text())["usage"]["lambda.invocations"])
         assert found["kind"] == "lambda.invocations"
         assert "resize" in json.dumps(found["guidance"])
+    assert "caller not named" in command("replay", counted, "--accounts", accounts).stdout
     assert totals == {"CloudTrail": (290, 290), "CloudTrail-Aggregated": (300, 300), "AWSLogs": (300, 300)}
 
 
