@@ -79,14 +79,14 @@ class Scratch:
     def __init__(self, folder: Path, room: int = LARGEST_SCRATCH) -> None:
         self._folder = folder
         self._most = self._room = room
-        self._known: dict[tuple[str, int], tuple[Path, str | None]] = {}
+        self._known: dict[tuple[Path, int], tuple[Path, str | None]] = {}
 
     def unfolded(self, path: Path, member: Member | None, kind: Kind) -> tuple[Path, str | None]:
         """The file that holds a packed tar file's tar file, or an archive's member; and why its end is missing, if so.
 
         Raises Refused where it is too large, or there is no room for it.
         """
-        key = (str(path), -1 if member is None else member.place)
+        key = (path.resolve(), -1 if member is None else member.place)
         if key not in self._known:
             with _opened(path, member, kind) as (read, taken):
                 self._known[key] = self._copied(read, taken)

@@ -74,7 +74,7 @@ def find_objects(paths: Iterable[str | Path], scratch: Path) -> list[Source]:
     """
     unfolding = Scratch(scratch)
     found = {
-        (os.path.realpath(each.path), each.member, each.start, each.name if each.unusable else ""): each
+        (os.path.realpath(each.path), each.member, each.start, each.unusable): each
         for path in paths
         for each in _find(Path(path), unfolding)
     }

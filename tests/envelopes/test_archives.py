@@ -132,9 +132,12 @@ def test_nesting_changes_nothing_down_to_the_third_and_is_said_below(
 
 def test_an_archive_under_two_paths_is_read_once(tmp_path: Path) -> None:
     """A shell's glob beside the folder would report every record as a duplicate."""
-    inner = zip_of({"a.tar.gz": packed_tar_of(TRAIL)})
-    path = write(tmp_path, "case.zip", inner)
-    assert keys_of(read(tmp_path, path)) == KEYS
+    inner = packed_tar_of({**TRAIL, "notes.txt": b"x"})
+    path = write(tmp_path, "case.zip", zip_of({"a.tar.gz": inner[:-4], "notes.txt": b"x"}))
+    (tmp_path / "other").mkdir()
+    found = read(tmp_path, path, tmp_path / "other" / ".." / "case.zip")
+    assert keys_of(found) == KEYS
+    assert sum(len(result.rejected) for result in found) == 3
 
 
 def test_links_devices_and_strange_names_of_a_tar_are_said_and_touch_nothing(tmp_path: Path) -> None:
