@@ -152,7 +152,7 @@ def test_of_single_and_aggregated_calls_the_larger_count_stands(calls: list[Call
         expected = sum(max(counts[region, False], counts[region, True]) for region in regions)
         place = FIRST + bucket
         assert series.quantity(place, place) == expected
-        assert series.counted(bucket_start(place)) == expected
+        assert series.tallied(bucket_start(place)) == expected
         uses = list(series.uses(place, place))
         assert sum(each.quantity for each in uses) == expected
         assert all(len({each.aggregated for each in uses if each.region == region}) <= 1 for region in regions)

@@ -199,12 +199,13 @@ class Replay:
         series = self.series.get(pair)
         if series is None:
             series = self.series[pair] = Series(tally=tally)
-        before = series.counted(event.event_time) if tally else 0
+        # Calls that CloudTrail also aggregated add only what they exceed its count by, and the reverse.
+        twice = tally and event.direction == "use"
+        before = series.tallied(event.event_time) if twice else 0
         changed = series.add(event)
         if self.wants(event.kind):
             by = {"use": self.counts.usage, "release": self.counts.releases, "attempt": self.counts.attempts}
-            # Calls that CloudTrail also aggregated add only what they exceed its count by, and the reverse.
-            added = series.counted(event.event_time) - before if tally and event.direction == "use" else event.quantity
+            added = series.tallied(event.event_time) - before if twice else event.quantity
             by[event.direction][event.kind.removesuffix(ATTEMPTS)] += added
         for bucket in changed:
             yield pair, bucket

@@ -8,7 +8,6 @@ in whole micro-dollars, so that sums do not depend on the order of addition.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -97,37 +96,36 @@ class _Bucket:
     Single calls and CloudTrail's aggregated ones are two counts of the same: in each region the larger one stands.
     """
 
-    __slots__ = ("events", "merged", "used")
+    __slots__ = ("_used", "events", "merged", "quantity")
 
     def __init__(self) -> None:
         self.events: list[UsageEvent] = []
         self.merged: dict[tuple[object, ...], UsageEvent] = {}
-        self.used: Counter[tuple[str, bool, bool]] = Counter()  # by region, whether aggregated, whether truncated
+        self.quantity = 0  # of the busy kinds' form
+        self._used: dict[str, list[int]] = {}  # by region: single calls, those of truncated records, aggregated calls
 
     def take(self, event: UsageEvent) -> None:
+        """Add an event of a busy kind."""
         _merge(self.merged, event)
-        if event.direction != "release" and not event.dry_run:
-            self.used[event.region, event.aggregated, event.truncated] += event.quantity
+        if event.direction == "release" or event.dry_run:
+            return
+        used = self._used.setdefault(event.region, [0, 0, 0])
+        before = max(used[0], used[2])
+        used[2 if event.aggregated else 0] += event.quantity
+        used[1] += event.quantity if event.truncated else 0
+        self.quantity += max(used[0], used[2]) - before
 
-    def stands(self, region: str, aggregated: bool) -> bool:
-        """Whether this of the two counts of a region is the one that counts."""
-        single, summed = (sum(self.used[region, which, cut] for cut in (False, True)) for which in (False, True))
-        return (summed > single) == aggregated
+    def stands(self, event: UsageEvent) -> bool:
+        """Whether an event is of the count that stands in its region."""
+        single, _, summed = self._used.get(event.region, (0, 0, 0))
+        return (summed > single) == event.aggregated
 
     def standing(self) -> Iterator[UsageEvent]:
         """The merged events without the uses of the counts that do not stand."""
-        return (
-            each
-            for each in self.merged.values()
-            if each.direction == "release" or self.stands(each.region, each.aggregated)
-        )
+        return (each for each in self.merged.values() if each.direction == "release" or self.stands(each))
 
-    def quantity(self, *, truncated_only: bool = False) -> int:
-        return sum(
-            quantity
-            for (region, aggregated, cut), quantity in self.used.items()
-            if (cut or not truncated_only) and self.stands(region, aggregated)
-        )
+    def truncated(self) -> int:
+        return sum(cut for single, cut, summed in self._used.values() if single >= summed)
 
 
 class Series:
@@ -163,9 +161,10 @@ class Series:
             sums.touch(number)
         return [number]
 
-    def counted(self, moment: datetime) -> int:
-        """What the bucket that holds `moment` counts now."""
-        return self._quantity_of(number) if (number := bucket_of(moment)) in self._buckets else 0
+    def tallied(self, moment: datetime) -> int:
+        """What the bucket of a busy kind that holds `moment` counts by now."""
+        bucket = self._buckets.get(bucket_of(moment))
+        return 0 if bucket is None else bucket.quantity
 
     def used_since(self, bucket: int) -> list[int]:
         """The buckets with use from `bucket` on, in order."""
@@ -223,7 +222,7 @@ class Series:
         """What counts of the events of [low, high]: use without the resources that it repeats; none of quantity 0."""
         for event in self.events(low, high):
             counted = 0 if event.direction == "release" or event.dry_run else self._counted(event)
-            if self._tally and not self._buckets[bucket_of(event.event_time)].stands(event.region, event.aggregated):
+            if self._tally and not self._buckets[bucket_of(event.event_time)].stands(event):
                 continue
             if counted == event.quantity > 0:
                 yield event
@@ -268,12 +267,12 @@ class Series:
 
     def _quantity_of(self, key: int) -> int:
         bucket = self._buckets[key]
-        return bucket.quantity() if self._tally else sum(self._counted(each) for each in self._uses(key))
+        return bucket.quantity if self._tally else sum(self._counted(each) for each in self._uses(key))
 
     def _truncated_of(self, key: int) -> int:
         bucket = self._buckets[key]
         if self._tally:
-            return bucket.quantity(truncated_only=True)
+            return bucket.truncated()
         return sum(self._counted(each) for each in self._uses(key) if each.truncated)
 
     def _gone_of(self, event: UsageEvent) -> int:
