@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 import click
@@ -80,7 +81,7 @@ def replay(
     events_file: Path | None,
     jobs: int,
 ) -> None:
-    """Find what is unusual in CloudTrail files: folders, zip files, .json.gz, .json, JSON lines.
+    """Find what is unusual in CloudTrail files: folders, zip and tar files, .json.gz, .json, JSON lines, CSV exports.
 
     Needs no AWS and no server. Exits 0 with or without anomalies, 2 where the input cannot be used.
     """
@@ -117,16 +118,17 @@ def _refuse(since: datetime | None, until: datetime | None, files: Sequence[Path
 
 
 def _read(paths: Sequence[str], plan: Plan, events_file: Path | None) -> Run:
-    sources = find_objects(paths)
-    with _progress(sources) as done, _events(events_file) as keep:
-        finished = run(sources, plan, done, keep)
+    with TemporaryDirectory(prefix="usage-anomaly-") as scratch:
+        sources = find_objects(paths, Path(scratch))
+        with _progress(sources) as done, _events(events_file) as keep:
+            finished = run(sources, plan, done, keep)
     if finished.reckoning.records == 0:
         reasons = (
             "; ".join(f"{each.file}: {each.reason}" for each in finished.reckoning.rejected[:3]) or "no file in it"
         )
         raise UnusableInput(
             f"no CloudTrail record in {', '.join(paths)} ({reasons}); give log objects (.json.gz), JSON lines, "
-            "or a folder or zip file of them"
+            "CSV exports, or a folder, zip or tar file of them"
         )
     return finished
 

@@ -109,6 +109,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     per: Per | None = None
     where: Where | None = None
     dry_run: Where | None = None
+    aggregated: bool = False  # CloudTrail's five-minute summaries of this call count as well; needs keep "tally"
     attempts: bool = True  # False: a refused call is another kind's attempt (RunInstances and its volumes)
     group: Paths = ()
     resource_ids: Paths = ()

@@ -17,7 +17,7 @@ TypeRule = Literal["ec2", "ebs", "rds", "elasticache", "redshift", "opensearch",
 # Bought as a block beforehand: the launch itself costs nothing more, and the purchase is another kind's event.
 PREPAID_MARKETS = frozenset({"capacity-block"})
 FREE = Price(usd=0.0, basis="costs nothing itself", confidence=1.0, date="")
-SPOT_MARKETS = frozenset({"spot", "FARGATE_SPOT"})
+SPOT_MARKETS = frozenset({"spot", "managed-spot", "FARGATE_SPOT"})
 FARGATE = frozenset({"FARGATE", "FARGATE_SPOT"})  # launch type, or capacity provider where the record has only that
 SPOT_CONFIDENCE = 0.5  # Spot is cheaper by an unknown part: right machine, upper bound of the price
 

@@ -196,14 +196,20 @@ class Replay:
 
     def _add(self, event: UsageEvent) -> Iterator[tuple[Pair, int]]:
         """Count an event and put it into its series; gives the pair and bucket that it changed."""
-        if self.wants(event.kind):
-            by = {"use": self.counts.usage, "release": self.counts.releases, "attempt": self.counts.attempts}
-            by.get(event.direction, Counter())[event.kind.removesuffix(ATTEMPTS)] += event.quantity
         pair = (event.account_id, event.kind)
+        tally = self.catalog.kind_of(event.kind).keep == "tally"
         series = self.series.get(pair)
         if series is None:
-            series = self.series[pair] = Series(tally=self.catalog.kind_of(event.kind).keep == "tally")
-        for bucket in series.add(event):
+            series = self.series[pair] = Series(tally=tally)
+        # Calls that CloudTrail also aggregated add only what they exceed its count by, and the reverse.
+        twice = tally and event.direction == "use"
+        before = series.tallied(event.event_time) if twice else 0
+        changed = series.add(event)
+        if self.wants(event.kind):
+            by = {"use": self.counts.usage, "release": self.counts.releases, "attempt": self.counts.attempts}
+            added = series.tallied(event.event_time) - before if twice else event.quantity
+            by.get(event.direction, Counter())[event.kind.removesuffix(ATTEMPTS)] += added
+        for bucket in changed:
             yield pair, bucket
 
     def _judge(self, pair: Pair, bucket: int) -> None:

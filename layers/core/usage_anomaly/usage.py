@@ -20,7 +20,7 @@ from usage_anomaly.catalog import ATTEMPTS, Catalog, Reading
 from usage_anomaly.catalog import Direction as Direction
 from usage_anomaly.enrichment.automation import automation
 from usage_anomaly.enrichment.prices import Price
-from usage_anomaly.envelopes import Record
+from usage_anomaly.envelopes import AggregatedCalls, Record
 from usage_anomaly.paths import ID_CHARACTERS, TEXT_CHARACTERS, Document, first_number, first_text
 from usage_anomaly.quantities import Lot, holds, quantity_of
 from usage_anomaly.rates import Prices, Unit, price_of
@@ -82,6 +82,7 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False)
     error_code: str | None = None
     dry_run: bool = False
     truncated: bool = False
+    aggregated: bool = False  # counted by CloudTrail; a series counts such calls or the single ones, never both
     origin: Literal["live", "redrive", "backfill", "replay"] = "replay"
     record_location: str | None = None
     catalog_version: str = ""
@@ -147,6 +148,7 @@ def _open(record: Record) -> Page:
         "source_address": address,
         "source_ip": ip_of(address),
         "error_code": _clipped(record.error_code, ID_CHARACTERS),
+        "aggregated": isinstance(record, AggregatedCalls),
     }
     document: Document = {
         "request": _decoded(record.request_parameters),
@@ -160,6 +162,9 @@ def _open(record: Record) -> Page:
 
 
 def _read(reading: Reading, page: Page, prices: Prices) -> list[UsageEvent]:
+    if isinstance(page.record, AggregatedCalls):
+        lots = [Lot({}, page.record.calls)] if reading.call.aggregated else []
+        return [_event(reading, page, prices, None, lots, truncated=False)] if lots else []
     if reading.call.errors:
         if page.caller.service:
             return []

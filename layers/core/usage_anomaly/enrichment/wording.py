@@ -62,6 +62,8 @@ def read_for(days: float) -> str:
 
 def identity(arn: str) -> str:
     """An ARN as said to people: "IAM user ci-legacy", "role deploy", "root user", else the text itself."""
+    if not arn:
+        return "caller not named"
     parts = arn.split(":", 5)
     if len(parts) < 6 or parts[0] != "arn":
         return ("service " if is_service(arn) else "identity ") + clip(arn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -33,7 +33,11 @@ class _Probe(msgspec.Struct):
     eventSource: msgspec.Raw  # noqa: N815 - CloudTrail's name
 
 
-_PROBE = msgspec.json.Decoder(_Probe)
+class _LookedUpProbe(msgspec.Struct):
+    CloudTrailEvent: str
+
+
+_PROBES = (msgspec.json.Decoder(_Probe), msgspec.json.Decoder(_LookedUpProbe))
 
 
 # More frames than any later step stands deeper: the depth of nesting that can be decoded shrinks with each frame.
@@ -81,7 +85,8 @@ class Piece(msgspec.Struct, frozen=True):
 def elements(text: bytes, start: int) -> Iterator[Piece]:
     """The elements of the list whose first begins at `start`; after a break the next one that looks like a record.
 
-    Stops at the list's end, or at the text's. One break can hide several records: what lies between is one piece.
+    Stops at the list's end, or at the text's. One break can hide several records: what lies between is one piece, and
+    `records_between` says how many they seem to be.
     """
     view, position = memoryview(text), skip_space(text, start)
     while position < len(text) and text[position] != ord("]"):
@@ -104,11 +109,24 @@ def _next_record(text: bytes, view: memoryview, start: int) -> int:
         begin = found.end()
         try:
             end = begin + value_end(view[begin : begin + WINDOW])
-            _PROBE.decode(view[begin:end])
-        except (BrokenJson, msgspec.DecodeError):
+        except BrokenJson:
             continue
-        return begin
+        if any(_is_one(view[begin:end], probe) for probe in _PROBES):
+            return begin
     return len(text)
+
+
+def _is_one(value: memoryview, probe: msgspec.json.Decoder[Any]) -> bool:
+    try:
+        probe.decode(value)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def records_between(text: bytes, start: int, end: int) -> int:
+    """How many records a stretch that cannot be read seems to hold, at least one: each begins with its version."""
+    return max(1, text.count(b'"eventVersion"', start, end), text.count(b'"CloudTrailEvent"', start, end))
 
 
 def may_follow(text: bytes, end: int) -> bool:

@@ -10,9 +10,11 @@ from datetime import datetime
 
 import msgspec
 
-from usage_anomaly.envelopes import documents
+from usage_anomaly.envelopes import documents, looked_up
 from usage_anomaly.envelopes.documents import BrokenJson, skip_space, value_end, with_room
+from usage_anomaly.envelopes.foreign import foreign_content
 from usage_anomaly.envelopes.record import NULL, Record, Text, instant
+from usage_anomaly.envelopes.table import is_table, read_table
 from usage_anomaly.envelopes.tally import Payload, Tally
 from usage_anomaly.envelopes.unpack import unpack, without_lone_surrogates
 
@@ -35,6 +37,9 @@ class _Shape(msgspec.Struct, rename="camel"):
     message_type: msgspec.Raw = NULL
     log_events: msgspec.Raw = NULL
     digest_start_time: msgspec.Raw = NULL
+    events: msgspec.Raw = msgspec.field(name="Events", default=NULL)
+    cloud_trail_event: msgspec.Raw = msgspec.field(name="CloudTrailEvent", default=NULL)
+    event_category: msgspec.Raw = NULL
 
 
 class _Packed(msgspec.Struct):
@@ -56,8 +61,8 @@ _LOG_EVENT = msgspec.json.Decoder(_LogEvent)
 
 _UNREADABLE = (msgspec.DecodeError, RecursionError)
 _MINUTE = re.compile(r"_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z_[^/]*$")
-# The beginning of a log object, or of a plain list.
-_LIST_BEGINS = re.compile(rb'(\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*)?\[')
+# The beginning of a log object, of a page of looked-up events, or of a plain list.
+_LIST_BEGINS = re.compile(rb'(\{[ \t\r\n]*"(Records|Events)"[ \t\r\n]*:[ \t\r\n]*)?\[')
 
 
 def delivery_minute(name: str) -> datetime | None:
@@ -67,7 +72,8 @@ def delivery_minute(name: str) -> datetime | None:
 
 
 def read_payload(packed: bytes, name: str, regions: frozenset[str] | None = None) -> Payload:
-    """Read every record of an S3 log object, JSON lines, a list, an EventBridge event or a log subscription's payload.
+    """Read every record of an S3 log object, JSON lines, a list, an EventBridge event, a log subscription's payload, a
+    page of looked-up events or a CSV export.
 
     Never raises on content: what is no record is rejected with its reason and place (a byte of `packed` for gzip, of
     the unpacked text for JSON, a log event of a subscription). `regions` are the names that exist; without them the
@@ -75,7 +81,14 @@ def read_payload(packed: bytes, name: str, regions: frozenset[str] | None = None
     """
     tally = Tally(regions)
     text, cut = unpack(packed, tally)
-    if text.strip():
+    foreign = foreign_content(text)
+    if foreign is not None:
+        tally.reject(foreign)
+    elif is_table(text):
+        read_table(text, cut, tally)
+    elif text.strip() and name.lower().endswith((".csv", ".csv.gz")):
+        tally.reject("a CSV file whose first row names no column for the event's name")
+    elif text.strip():
         _read_text(text, cut, tally)
     elif not tally.anything_said():
         tally.reject("empty")
@@ -136,8 +149,8 @@ def _read_broken(text: bytes, start: int, reason: str, cut: bool, tally: Tally, 
         if piece.broken is not None:
             broken = True
             if not (cut and end == len(text)):
-                tally.reject(piece.broken, piece.start)
-        elif begin[1]:
+                tally.reject(piece.broken, piece.start, count=documents.records_between(text, piece.start, end))
+        elif begin[2] == b"Records":
             tally.add(view[piece.start : end], piece.start)
         else:
             _read_value(view[piece.start : end], piece.start, tally, nested)
@@ -181,7 +194,10 @@ def _read_envelope(text: memoryview, offset: int, tally: Tally, nested: bool) ->
     try:
         shape = _SHAPE.decode(text)
     except msgspec.ValidationError:
-        tally.reject("no JSON object where a record was expected", offset)
+        if text[0] == ord('"'):
+            looked_up.read_event(text, offset, tally)
+        else:
+            tally.reject("no JSON object where a record was expected", offset)
         return
     if shape.event_name is not NULL:
         tally.add(text, offset)
@@ -193,10 +209,21 @@ def _read_envelope(text: memoryview, offset: int, tally: Tally, nested: bool) ->
         _read_packed_subscription(shape.awslogs, offset, tally, nested)
     elif shape.detail is not NULL:
         tally.add(memoryview(shape.detail), offset)
-    elif shape.digest_start_time is not NULL:
-        tally.odd("digest of other objects: holds no records")
     else:
-        tally.reject("unknown shape: no Records, detail, awslogs, logEvents or eventName", offset)
+        _read_other(shape, text, offset, tally)
+
+
+def _read_other(shape: _Shape, text: memoryview, offset: int, tally: Tally) -> None:
+    if shape.digest_start_time is not NULL:
+        tally.odd("digest of other objects: holds no records")
+    elif shape.events is not NULL:
+        looked_up.read_events(shape.events, offset, tally)
+    elif shape.cloud_trail_event is not NULL:
+        looked_up.read_event(shape.cloud_trail_event, offset, tally)
+    elif shape.event_category is not NULL:  # an aggregated event has no eventName
+        tally.add(text, offset)
+    else:
+        tally.reject("unknown shape: no Records, Events, detail, awslogs, logEvents or eventName", offset)
 
 
 def _read_records(text: memoryview, offset: int, tally: Tally) -> None:

@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 
 import msgspec
 
+from usage_anomaly.envelopes.aggregated import aggregated_calls, is_aggregated
 from usage_anomaly.envelopes.record import NULL, NoRecord, Record, Text, instant, is_plain_time, read_record
 from usage_anomaly.envelopes.sameness import all_uuids, is_uuid, key_of_content, key_of_id, keys_of_ids
 
@@ -71,11 +72,11 @@ class Tally:
         self._rejected: dict[str, tuple[str | None, int | None, int]] = {}
         self._oddities: Counter[str] = Counter()
 
-    def reject(self, reason: str, offset: int | None = None, unit: str = "byte") -> None:
+    def reject(self, reason: str, offset: int | None = None, unit: str = "byte", count: int = 1) -> None:
         """Count what is no record; `offset` is a byte of the payload, of its unpacked text, or a log event."""
         place = None if offset is None else f"at {unit} {offset:,}"
-        first, number, count = self._rejected.get(reason, (place, offset, 0))
-        self._rejected[reason] = (first, number, count + 1)
+        first, number, before = self._rejected.get(reason, (place, offset, 0))
+        self._rejected[reason] = (first, number, before + count)
 
     def odd(self, reason: str) -> None:
         """Count something odd that loses no record."""
@@ -90,10 +91,24 @@ class Tally:
         try:
             record, odd = read_record(text)
         except NoRecord as error:
-            self.reject(str(error), offset, unit)
+            if is_aggregated(text):
+                self._add_aggregated(text, offset, unit)
+            else:
+                self.reject(str(error), offset, unit)
             return
         self._oddities.update(odd)
         self._add_examined(record, lambda: text, offset, unit)
+
+    def _add_aggregated(self, text: Text, offset: int, unit: str) -> None:
+        """Take an aggregated event: a record for each part of its calls."""
+        try:
+            calls, odd = aggregated_calls(text)
+        except NoRecord as error:
+            self.reject(str(error), offset, unit)
+            return
+        self._oddities.update(odd)
+        for each in calls:
+            self._add_examined(each, lambda: text, offset, unit)
 
     def add_all(self, records: Sequence[Record], texts: Callable[[], Sequence[msgspec.Raw]]) -> None:
         """Take decoded records; `texts` gives the JSON of each, asked for only when a key needs the content."""

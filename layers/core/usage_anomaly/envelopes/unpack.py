@@ -17,7 +17,10 @@ CHUNK = 64 * 1024
 
 
 class _TooLarge(ValueError):
-    """The gzip unfolds to more than a trail file can be."""
+    """The gzip unfolds to more than a trail file of its length can be: `most` bytes."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
 
 
 def unpack(packed: bytes, tally: Tally) -> tuple[bytes, bool]:
@@ -40,8 +43,8 @@ def _gunzip(packed: bytes, tally: Tally) -> tuple[bytes, bool]:
         except zlib.error as error:
             tally.reject(f"gzip is broken ({str(error).rpartition(': ')[2]}), member", position)
             break
-        except _TooLarge:
-            tally.reject(f"gzip unfolds to more than {room // MIB:,} MiB: split it, member", position)
+        except _TooLarge as error:
+            tally.reject(f"gzip unfolds to more than {error.most // MIB:,} MiB: split it, member", position)
             break
         members.append(member)
         if end is None:
@@ -53,12 +56,14 @@ def _gunzip(packed: bytes, tally: Tally) -> tuple[bytes, bool]:
 
 def _unfold(view: memoryview, start: int, room: int) -> tuple[bytes, int | None]:
     """One gzip member and where it ends; None when the bytes end first."""
-    inflate, parts, position, chunk = zlib.decompressobj(wbits=31), list[bytes](), start, CHUNK
+    inflate, parts, position, chunk, size = zlib.decompressobj(wbits=31), list[bytes](), start, CHUNK, 0
     while position < len(view) and not inflate.eof:
-        part = inflate.decompress(view[position : position + chunk], room + 1)
-        position, chunk, room = min(position + chunk, len(view)), chunk * 2, room - len(part)
-        if room < 0 or inflate.unconsumed_tail:
-            raise _TooLarge
+        part = inflate.decompress(view[position : position + chunk], room + 1 - size)
+        position, chunk, size = min(position + chunk, len(view)), chunk * 2, size + len(part)
+        # Told by what was taken so far, so that a bomb is given up long before it has filled the whole room.
+        most = min(room, max(ALWAYS_ALLOWED, (position - start) * LARGEST_RATIO))
+        if size > most or inflate.unconsumed_tail:
+            raise _TooLarge(most)
         parts.append(part)
     member = parts[0] if len(parts) == 1 else b"".join(parts)
     return member, position - len(inflate.unused_data) if inflate.eof else None

@@ -32,7 +32,7 @@ _EVENT_TYPES: dict[str, Body] = {
     "ingest_time": _DATE,
     "quantity": _LONG,
     **dict.fromkeys(("vcpus", "gpus", "gib", "usd_per_hour", "usd", "price_confidence"), _DOUBLE),
-    **dict.fromkeys(("long_lived_key", "dry_run", "truncated"), _BOOLEAN),
+    **dict.fromkeys(("long_lived_key", "dry_run", "truncated", "aggregated"), _BOOLEAN),
     "source_ip": {"type": "ip", "ignore_malformed": True},
 }
 _ANOMALY_TYPES: dict[str, Body] = {
