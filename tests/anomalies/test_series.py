@@ -222,6 +222,15 @@ def test_use_of_nothing_is_kept_and_counts_nothing() -> None:
     assert [each.event_id for each in series.uses(FIRST, FIRST)] == ["e0002"]
 
 
+def test_one_id_may_stand_for_many_units() -> None:
+    """A cluster of four nodes is deleted by one id: all four are gone, and nothing of their rate is left."""
+    cluster = replace(event(1, 0, ids=["dwh"], quantity=4, usd=13.04, name="CreateCluster"), units_each=4)
+    series = of([cluster, event(2, 30, direction="release", ids=["dwh"])])
+    assert series.net_micro(FIRST, FIRST + 12) == 0
+    assert series.standing_micro(FIRST, FIRST + 12) == 0
+    assert (series.quantity(FIRST, FIRST + 12), series.resources(FIRST, FIRST), series.gone(FIRST, FIRST)) == (4, 4, 4)
+
+
 def test_tasks_cost_what_their_definition_says() -> None:
     """A service's record names its task definition, not its size; the last one before counts, a later one does not."""
     events = [

@@ -17,6 +17,7 @@ from usage_anomaly_cli import catalog_proof
 FORM = re.compile(
     r"\{ \(\(\$\.eventSource = %(?P<sources>[^%()]+)%\) && \(\$\.readOnly IS FALSE\)\)"
     r"(?P<reads>( \|\| \(\$\.eventName = \"[A-Za-z]+\"\))*)"
+    r"(?P<sums>( \|\| \(\(\$\.eventCategory = \"Aggregated\"\) && \(\$\.eventSource = \"[a-z.]+\"\)\))*)"
     r"( \|\| \(\$\.errorCode = %(?P<errors>[^%()]+)%\))? \}"
 )
 ALLOWED = re.compile(
@@ -29,6 +30,8 @@ def lets_through(pattern: str, record: dict[str, Any]) -> bool:
     found = FORM.fullmatch(pattern)
     assert found
     changes = re.search(found["sources"], record["eventSource"]) is not None and record.get("readOnly") is False
+    if record.get("eventCategory") == "Aggregated":
+        return changes or f'"{record["eventSource"]}"' in found["sums"]
     read = f'"{record["eventName"]}"' in found["reads"]
     return changes or read or re.search(found["errors"] or "^$", record.get("errorCode", "-")) is not None
 

@@ -34,6 +34,12 @@ def reads(catalog: Catalog) -> list[str]:
     })  # fmt: skip
 
 
+def aggregated(catalog: Catalog) -> list[str]:
+    """The event sources whose calls some kind also counts by CloudTrail's five-minute sums, sorted."""
+    wanted = catalog.wanted.items()
+    return sorted({source for (source, _), readings in wanted if any(each.call.aggregated for each in readings)})
+
+
 def errors(catalog: Catalog) -> list[str]:
     """The parts of error codes that make a call count whatever its name, sorted."""
     return sorted({part for reading in catalog.denied for part in reading.call.errors})
@@ -46,6 +52,7 @@ def subscription_pattern(catalog: Catalog) -> str:
     terms = [
         f"(($.eventSource = %{services}%) && ($.readOnly IS FALSE))",
         *(f'($.eventName = "{name}")' for name in reads(catalog)),
+        *(f'(($.eventCategory = "Aggregated") && ($.eventSource = "{source}"))' for source in aggregated(catalog)),
         *([f"($.errorCode = %{refused}%)"] if refused else []),
     ]
     pattern = "{ " + " || ".join(terms) + " }"

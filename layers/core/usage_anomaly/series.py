@@ -142,7 +142,7 @@ class Series:
         self._cut = Sums(self._truncated_of)
         self._net = Sums(self._net_of)
         self._standing = Sums(lambda key: sum(self._standing_of(each) for each in self._uses(key)))
-        self._resources = Sums(lambda key: sum(len(self._counted_resources(each)) for each in self._uses(key)))
+        self._resources = Sums(lambda key: sum(map(self._named, self._uses(key))))
         self._gone = Sums(lambda key: sum(self._gone_of(each) for each in self._uses(key)))
 
     def add(self, event: UsageEvent) -> list[int]:
@@ -191,7 +191,7 @@ class Series:
         return self._standing.sum(low, high)
 
     def resources(self, low: int, high: int) -> int:
-        """How many resources the use in [low, high] names."""
+        """How many units the use in [low, high] has whose resources it names."""
         return self._resources.sum(low, high)
 
     def gone(self, low: int, high: int) -> int:
@@ -263,9 +263,12 @@ class Series:
     def _counted_resources(self, event: UsageEvent) -> list[Resource]:
         return [each for each in resources(event) if not self._ledger.repeated(each, event)]
 
+    def _named(self, event: UsageEvent) -> int:
+        return len(self._counted_resources(event)) * event.units_each
+
     def _counted(self, event: UsageEvent) -> int:
         repeated = len(event.resource_ids) - len(self._counted_resources(event))
-        return max(event.quantity - repeated, 0)
+        return max(event.quantity - repeated * event.units_each, 0)
 
     def _quantity_of(self, key: int) -> int:
         bucket = self._buckets[key]
@@ -279,7 +282,7 @@ class Series:
 
     def _gone_of(self, event: UsageEvent) -> int:
         ends = (self._ledger.released_at(each, event.event_time) for each in self._counted_resources(event))
-        return sum(end is not None for end in ends)
+        return sum(end is not None for end in ends) * event.units_each
 
     def _standing_of(self, event: UsageEvent) -> int:
         if not event.quantity:

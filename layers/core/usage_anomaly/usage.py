@@ -78,6 +78,7 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False)
     platform: str | None = None
     tenancy: str | None = None
     resource_ids: tuple[str, ...] = ()
+    units_each: int = 1  # how many units one resource stands for: a cluster's id for all its nodes
     function_name: str | None = None
     error_code: str | None = None
     dry_run: bool = False
@@ -214,6 +215,7 @@ def _event(
     quantity = 0 if nothing else sum(lot.units for lot in lots)
     attributes = _attributes(reading, _at(page, lots[0].item))
     machine = prices.facts(group) if group and reading.kind.price == "ec2" else None
+    resource_ids = _resource_ids(reading, page, lots)
     fields = {
         "kind": reading.kind.kind,
         "direction": reading.call.direction,
@@ -222,7 +224,8 @@ def _event(
         "group": group,
         "vcpus": float(machine.vcpus * quantity) if machine else None,
         "gpus": float(machine.gpus * quantity) if machine else None,
-        "resource_ids": _resource_ids(reading, page, lots),
+        "resource_ids": resource_ids,
+        "units_each": max(quantity // len(set(resource_ids)), 1) if reading.count and resource_ids else 1,
         "truncated": truncated,
         **_kept(attributes),
         **_sums(reading, page, prices, Unit(region=page.region, group=group, attributes=attributes, measures={}), lots),

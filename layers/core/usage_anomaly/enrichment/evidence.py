@@ -305,7 +305,7 @@ def _gone(uses: Sequence[UsageEvent], releases: Sequence[UsageEvent]) -> int:
             ended[each] = max(event.event_time, ended.get(each, event.event_time))
     never = datetime.min.replace(tzinfo=UTC)
     return sum(
-        max(ended.get(each, never), ended.get(holder(each), never)) >= event.event_time
+        event.units_each * (max(ended.get(each, never), ended.get(holder(each), never)) >= event.event_time)
         for event in uses
         for each in resources(event)
     )
