@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TypeVar
@@ -36,8 +37,8 @@ class _Probe(msgspec.Struct):
 _PROBE = msgspec.json.Decoder(_Probe)
 
 
-# More frames than any later step stands deeper: the depth of nesting that can be decoded shrinks with each frame.
-SPARE_FRAMES = 20
+# More frames than any later step stands deeper: up to Python 3.11 each frame takes from the nesting that can be decoded.
+SPARE_FRAMES = 20 if sys.version_info < (3, 12) else 0
 
 
 def with_room(decode: Callable[[Text], T], text: Text, frames: int = SPARE_FRAMES) -> T:

@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -55,7 +56,7 @@ _PACKED = msgspec.json.Decoder(_Packed)
 _LOG_EVENT = msgspec.json.Decoder(_LogEvent)
 
 _UNREADABLE = (msgspec.DecodeError, RecursionError)
-_MINUTE = re.compile(r"_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z_[^/]*$")
+_MINUTE = re.compile(r"_(\d{8}T\d{4}Z)_[^/]*$")
 # The beginning of a log object, or of a plain list.
 _LIST_BEGINS = re.compile(rb'(\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*)?\[')
 
@@ -63,7 +64,12 @@ _LIST_BEGINS = re.compile(rb'(\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*)?\[')
 def delivery_minute(name: str) -> datetime | None:
     """The minute (UTC) in the name of an S3 log object: `..._20260120T1005Z_xxx.json.gz`."""
     found = _MINUTE.search(name)
-    return None if found is None else instant("{}-{}-{}T{}:{}:00Z".format(*found.groups()))
+    return None if found is None else _minute(found[1])
+
+
+@lru_cache(maxsize=1024)
+def _minute(text: str) -> datetime | None:
+    return instant(f"{text[:4]}-{text[4:6]}-{text[6:11]}:{text[11:13]}:00Z")
 
 
 def read_payload(packed: bytes, name: str, regions: frozenset[str] | None = None) -> Payload:
@@ -75,7 +81,7 @@ def read_payload(packed: bytes, name: str, regions: frozenset[str] | None = None
     """
     tally = Tally(regions)
     text, cut = unpack(packed, tally)
-    if text.strip():
+    if text and not text.isspace():
         _read_text(text, cut, tally)
     elif not tally.anything_said():
         tally.reject("empty")
@@ -87,18 +93,18 @@ def read_log(text: Text) -> list[Record]:
     return with_room(_LOG.decode, text).records
 
 
-def _read_text(text: bytes, cut: bool, tally: Tally, nested: bool = False) -> None:
+def _read_text(text: bytes | bytearray, cut: bool, tally: Tally, nested: bool = False) -> None:
     """Read a text: in one step where all of it is as CloudTrail writes it, else document by document."""
     try:
         records = read_log(text)
     except _UNREADABLE:
         if not _read_lines(text, tally):
-            _read_documents(without_lone_surrogates(text, tally), cut, tally, nested)
+            _read_documents(without_lone_surrogates(bytes(text), tally), cut, tally, nested)
         return
     tally.add_all(records, lambda: _RAW_LOG.decode(text).records)
 
 
-def _read_lines(text: bytes, tally: Tally) -> bool:
+def _read_lines(text: Text, tally: Tally) -> bool:
     """Read JSON lines of bare records in one step; False when a line is anything else."""
     try:
         records = with_room(_RECORD.decode_lines, text)
