@@ -168,13 +168,13 @@ def compare(paths: Sequence[Path], records: int, rounds: int) -> list[str]:
         for name, read in READERS.items():
             if name in failed:
                 continue
-            start = time.perf_counter()
+            start = time.process_time()
             try:
                 counts = read(paths)
             except duckdb.Error as error:
                 failed[name] = str(error).partition("\n")[0][:70]
                 continue
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
             if counts != expected:
                 failed[name] = "counts something else"
     medians = {name: statistics.median(taken) for name, taken in seconds.items() if taken}
@@ -192,9 +192,9 @@ def shares(paths: Sequence[Path], rounds: int) -> list[str]:
     taken: dict[str, list[float]] = {}
 
     def timed(step: str, work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        start = time.perf_counter()
+        start = time.process_time()
         results = [work(item) for item in items]
-        taken.setdefault(step, []).append(time.perf_counter() - start)
+        taken.setdefault(step, []).append(time.process_time() - start)
         return results
 
     for _ in range(rounds):
@@ -206,15 +206,21 @@ def shares(paths: Sequence[Path], rounds: int) -> list[str]:
     return [f"| {step} | {100 * median / sum(medians.values()):.0f} % |" for step, median in medians.items()]
 
 
+def arguments(description: str | None) -> tuple[int, int]:
+    """The rounds to measure, and by what to divide the amount."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the amount, 3 rounds instead of 9")
+    return (3, 10) if parser.parse_args().quick else (9, 1)
+
+
+def small_sizes(lot: Random, count: int) -> list[int]:
+    """Sizes of objects as in a live bucket: median 5 records."""
+    return [max(1, min(622, round(lot.lognormvariate(1.6, 1)))) for _ in range(count)]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the objects, 3 rounds instead of 9")
-    quick = parser.parse_args().quick
-    lot, rounds = Random(5), 3 if quick else 9
-    sets = {
-        "large": [600] * (20 if quick else 200),
-        "small": [max(1, min(622, round(lot.lognormvariate(1.6, 1)))) for _ in range(200 if quick else 2000)],
-    }
+    rounds, scale = arguments(__doc__)
+    sets = {"large": [600] * (200 // scale), "small": small_sizes(Random(5), 2000 // scale)}
     with tempfile.TemporaryDirectory() as folder:
         for seed, (name, sizes) in enumerate(sets.items()):
             paths = write(Path(folder, name), sizes, seed)

@@ -10,8 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from usage_anomaly.envelopes.record import Text
-
+S = TypeVar("S")
 T = TypeVar("T")
 
 BROKEN = "broken JSON"
@@ -41,7 +40,7 @@ _PROBE = msgspec.json.Decoder(_Probe)
 SPARE_FRAMES = 20 if sys.version_info < (3, 12) else 0
 
 
-def with_room(decode: Callable[[Text], T], text: Text, frames: int = SPARE_FRAMES) -> T:
+def with_room(decode: Callable[[S], T], text: S, frames: int = SPARE_FRAMES) -> T:
     """Decode some frames further down, so that what is accepted here can be decoded again by whoever uses it."""
     return decode(text) if frames == 0 else with_room(decode, text, frames - 1)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import lru_cache
 
 import msgspec
 
-from usage_anomaly.envelopes import documents
+from usage_anomaly.envelopes import documents, subscription
 from usage_anomaly.envelopes.documents import BrokenJson, skip_space, value_end, with_room
 from usage_anomaly.envelopes.record import NULL, Record, Text, instant
 from usage_anomaly.envelopes.tally import Payload, Tally
@@ -72,14 +72,20 @@ def _minute(text: str) -> datetime | None:
     return instant(f"{text[:4]}-{text[4:6]}-{text[6:11]}:{text[11:13]}:00Z")
 
 
-def read_payload(packed: bytes, name: str, regions: frozenset[str] | None = None) -> Payload:
+def read_payload(
+    packed: bytes,
+    name: str,
+    regions: frozenset[str] | None = None,
+    wanted: Collection[tuple[str, str]] | None = None,
+) -> Payload:
     """Read every record of an S3 log object, JSON lines, a list, an EventBridge event or a log subscription's payload.
 
     Never raises on content: what is no record is rejected with its reason and place (a byte of `packed` for gzip, of
     the unpacked text for JSON, a log event of a subscription). `regions` are the names that exist; without them the
-    shape of the name decides. A record that has no time is returned too, counted among the oddities.
+    shape of the name decides. A record that has no time is returned too, counted among the oddities. `wanted` are pairs
+    of eventSource and eventName: records of others need not be opened, only counted (`Payload.unopened`).
     """
-    tally = Tally(regions)
+    tally = Tally(regions, wanted)
     text, cut = unpack(packed, tally)
     if text and not text.isspace():
         _read_text(text, cut, tally)
@@ -95,6 +101,8 @@ def read_log(text: Text) -> list[Record]:
 
 def _read_text(text: bytes | bytearray, cut: bool, tally: Tally, nested: bool = False) -> None:
     """Read a text: in one step where all of it is as CloudTrail writes it, else document by document."""
+    if subscription.begins(text) and _read_whole_subscription(text, tally, nested):
+        return
     try:
         records = read_log(text)
     except _UNREADABLE:
@@ -102,6 +110,18 @@ def _read_text(text: bytes | bytearray, cut: bool, tally: Tally, nested: bool = 
             _read_documents(without_lone_surrogates(bytes(text), tally), cut, tally, nested)
         return
     tally.add_all(records, lambda: _RAW_LOG.decode(text).records)
+
+
+def _read_whole_subscription(text: Text, tally: Tally, nested: bool) -> bool:
+    """Read a log subscription's payload in as few steps as it has layers; False when something is odd about it."""
+    found = subscription.opened(text)
+    if isinstance(found, list):
+        return subscription.take(found, tally)
+    if found is None or nested:
+        return False
+    inner, cut = unpack(found, tally)
+    _read_text(inner, cut, tally, nested=True)
+    return True
 
 
 def _read_lines(text: Text, tally: Tally) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 
@@ -40,8 +40,9 @@ class Oddity(msgspec.Struct, frozen=True):
 class Payload(msgspec.Struct, frozen=True):
     """The records of one payload in their order, the sameness key of each, and what went wrong.
 
-    `joined` holds the keys end to end, 16 bytes each. `minute` is the delivery minute in the name of an S3 log object. The
-    records' raw fields keep the payload's whole text in memory.
+    `joined` holds the keys end to end, 16 bytes each. `minute` is the delivery minute in the name of an S3 log object.
+    `unopened` counts records beside these that were not read because nobody wants them. The records' raw fields keep the
+    payload's whole text in memory.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Payload(msgspec.Struct, frozen=True):
     joined: bytes
     rejected: list[Rejection]
     oddities: list[Oddity]
+    unopened: int = 0
 
     @property
     def keys(self) -> list[bytes]:
@@ -96,7 +98,9 @@ _calls_where = lru_cache(maxsize=4)(_Calls)
 class Tally:
     """Gathers records and counts: each reason once, with its first place; each record with its key."""
 
-    def __init__(self, regions: frozenset[str] | None) -> None:
+    def __init__(self, regions: frozenset[str] | None, wanted: Collection[tuple[str, str]] | None = None) -> None:
+        self.wanted = wanted
+        self.unopened = 0
         self.records: list[Record] = []
         self.keys = bytearray()
         self._calls = _calls_where(regions)
@@ -130,10 +134,7 @@ class Tally:
 
     def add_all(self, records: Sequence[Record], texts: Callable[[], Sequence[msgspec.Raw]]) -> None:
         """Take decoded records; `texts` gives the JSON of each, asked for only when a key needs the content."""
-        keys = self._keys_of_plain(records)
-        if keys is not None:
-            self.keys += keys
-            self.records += records
+        if self.add_plain(records):
             return
         contents: Sequence[msgspec.Raw] = ()
 
@@ -144,6 +145,15 @@ class Tally:
 
         for index, record in enumerate(records):
             self._add_examined(record, partial(content_of, index), index, "record")
+
+    def add_plain(self, records: Sequence[Record]) -> bool:
+        """Take the records if there is nothing odd about any of them; else none, and False."""
+        keys = self._keys_of_plain(records)
+        if keys is None:
+            return False
+        self.keys += keys
+        self.records += records
+        return True
 
     def _keys_of_plain(self, records: Sequence[Record]) -> bytes | None:
         """The keys of the records, end to end; None when something is odd about one of them."""
@@ -201,6 +211,7 @@ class Tally:
             joined=bytes(self.keys),
             rejected=[_rejection(reason, *told) for reason, told in self._rejected.items()],
             oddities=[Oddity(reason, self._oddities[reason]) for reason in sorted(self._oddities)],
+            unopened=self.unopened,
         )
 
 
