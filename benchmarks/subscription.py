@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from benchmarks.parse import arguments, record
+from benchmarks.trails import arguments, record
 from usage_anomaly import catalog as catalogs
 from usage_anomaly.envelopes import event_id, read_payload
 

@@ -1,12 +1,12 @@
 """Which records were seen before?
 
-A set of sameness keys (16 bytes each) in a quarter of the memory that Python's own set takes: about 20 bytes a key.
+A set of sameness keys (16 bytes each) in a third of the memory that Python's own set takes: under 35 bytes a key, not 95.
 """
 
 from __future__ import annotations
 
 KEY_BYTES = 16
-MOST_IN_BUCKET = 64  # on average; a bucket is searched from its beginning
+MOST_IN_BUCKET = 128  # on average; a bucket is searched from its beginning
 
 
 class Seen:
@@ -24,16 +24,19 @@ class Seen:
 
     def add(self, keys: bytes) -> int:
         """Add each key; returns how many are new."""
-        before = self._count
+        buckets, before = self._buckets, self._count
+        mask, most = len(buckets) - 1, MOST_IN_BUCKET * len(buckets)
         for at in range(0, len(keys), KEY_BYTES):
             key = keys[at : at + KEY_BYTES]
             # Python's hash differs from run to run, so no trail can be made to fill one bucket.
-            bucket = self._buckets[hash(key) & (len(self._buckets) - 1)]
-            if not _holds(bucket, key):
+            bucket = buckets[hash(key) & mask]
+            found = bucket.find(key)
+            if found < 0 or (found % KEY_BYTES and not _holds(bucket, key)):
                 bucket += key
                 self._count += 1
-                if self._count > MOST_IN_BUCKET * len(self._buckets):
+                if self._count > most:
                     self._spread()
+                    mask, most = len(buckets) - 1, MOST_IN_BUCKET * len(buckets)
         return self._count - before
 
     def _spread(self) -> None:
@@ -42,13 +45,12 @@ class Seen:
         mask = 4 * old - 1
         self._buckets += [bytearray()] * (3 * old)
         for place in range(old):
-            bucket = self._buckets[place]
-            parts: dict[int, list[bytes]] = {place + step * old: [] for step in range(4)}
-            for at in range(0, len(bucket), KEY_BYTES):
-                key = bytes(bucket[at : at + KEY_BYTES])
-                parts[hash(key) & mask].append(key)
-            for new, part in parts.items():
-                self._buckets[new] = bytearray(b"".join(part))
+            keys, parts = bytes(self._buckets[place]), tuple(list[bytes]() for _ in range(4))
+            for at in range(0, len(keys), KEY_BYTES):
+                key = keys[at : at + KEY_BYTES]
+                parts[(hash(key) & mask) // old].append(key)
+            for step, part in enumerate(parts):
+                self._buckets[place + step * old] = bytearray().join(part)
 
 
 def _holds(bucket: bytearray, key: bytes) -> bool:
