@@ -257,12 +257,22 @@ def _bytes_of(source: Source) -> bytes:
         if source.size > LARGEST_FILE:
             raise _Unreadable(f"larger than {LARGEST_FILE // MIB:,} MiB: split it")
         if source.start is None:
-            return Path(source.path).read_bytes()
+            return file_bytes(source.path, source.size)
         with Path(source.path).open("rb") as file:
             file.seek(source.start)
             return file.read(source.size)
     except OSError as error:
         raise _Unreadable(f"cannot be read ({words(error)})") from error
+
+
+def file_bytes(path: str | Path, size: int) -> bytes:
+    """A file's bytes in one system call, half the cost of `Path.read_bytes` for a small one; its size is known."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        content = os.read(descriptor, size + 1)
+    finally:
+        os.close(descriptor)
+    return content if len(content) == size else Path(path).read_bytes()  # it changed since it was listed
 
 
 def _member_bytes(path: str, index: int) -> bytes:

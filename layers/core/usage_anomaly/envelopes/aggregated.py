@@ -58,7 +58,6 @@ class _Event(msgspec.Struct, rename="camel"):
     event_id: str | None = None
     account_id: str | None = None
     aws_region: str | None = None
-    event_type: str | None = None
 
 
 class _Category(msgspec.Struct, rename="camel"):
@@ -159,7 +158,6 @@ def _calls(event: _Event, counted: _Statistic, ids: tuple[str, str | None], **fi
         event_time=event.time_window.window_start,
         region=event.aws_region,
         account_id=event.account_id,
-        event_type=event.event_type,
         calls=counted.value,
         **fields,
     )

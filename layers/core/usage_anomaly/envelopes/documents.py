@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
 import msgspec
 
-from usage_anomaly.envelopes.record import Text
-
+S = TypeVar("S")
 T = TypeVar("T")
 
 BROKEN = "broken JSON"
@@ -40,11 +40,11 @@ class _LookedUpProbe(msgspec.Struct):
 _PROBES = (msgspec.json.Decoder(_Probe), msgspec.json.Decoder(_LookedUpProbe))
 
 
-# More frames than any later step stands deeper: the depth of nesting that can be decoded shrinks with each frame.
-SPARE_FRAMES = 20
+# More frames than any later step stands deeper: up to Python 3.11 each frame takes from the nesting that can be decoded.
+SPARE_FRAMES = 20 if sys.version_info < (3, 12) else 0
 
 
-def with_room(decode: Callable[[Text], T], text: Text, frames: int = SPARE_FRAMES) -> T:
+def with_room(decode: Callable[[S], T], text: S, frames: int = SPARE_FRAMES) -> T:
     """Decode some frames further down, so that what is accepted here can be decoded again by whoever uses it."""
     return decode(text) if frames == 0 else with_room(decode, text, frames - 1)
 

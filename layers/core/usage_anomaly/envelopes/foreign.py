@@ -24,7 +24,7 @@ _TAR_MARK, _TAR_PLACE = b"ustar", 257
 _SUFFIXES = {".parquet": f"a Parquet file: {_EXPORT}", ".orc": f"an ORC file: {_EXPORT}"}
 
 
-def foreign_content(text: bytes) -> str | None:
+def foreign_content(text: bytes | bytearray) -> str | None:
     """What these bytes are, as `unpack` gives them, and the remedy; None where they may be text."""
     if text.startswith(_TAR_MARK, _TAR_PLACE):
         return "a tar file: give its name the suffix .tar, .tar.gz or .tgz"

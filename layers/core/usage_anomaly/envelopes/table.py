@@ -43,7 +43,7 @@ _PLAIN = re.compile(r"[^a-z0-9]")
 _CELL = re.compile(r'(?:"([^"]*+(?:""[^"]*+)*+)"|([^",]*+))(,|\Z)')
 
 
-def is_table(text: bytes) -> bool:
+def is_table(text: bytes | bytearray) -> bool:
     """Whether a text begins with the header of an export: a column with the event's name or the record, and another."""
     if text[:1] in (b"{", b"["):
         return False
