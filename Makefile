@@ -83,7 +83,7 @@ demo-deployed: local-deploy ## put an incident into the deployed log group, prin
 invoke: setup-local ## run one function in Lambda's runtime loop: make invoke FUNCTION=detect EVENT=events/detect.json
 	$(LOCAL) invoke $(FUNCTION) $(EVENT)
 
-test: setup-local build/asl/.installed ## run every test
+test: setup-local build/asl/.installed ## run every test but those in a browser
 	$(BIN)/pytest
 
 test-browser: setup ## open the page of a replay in Chromium (Debian: apt-get install chromium chromium-driver)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -73,15 +73,15 @@ def facts(story: Story) -> list[tuple[str, str]]:
 
 def table(story: Story) -> list[str]:
     """One row per anomaly, the most severe first."""
-    rows = ranked(story.shown)
+    rows = sorted(story.shown, key=rank)
     cells = [HEADER, *(row(each, story.catalog) for each in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEADER) - 1)]
     return [_aligned(row, widths) for row in cells] if rows else []
 
 
-def ranked(anomalies: Iterable[Anomaly]) -> list[Anomaly]:
-    """The most severe first, then by start and id."""
-    return sorted(anomalies, key=lambda each: (-each.severity, each.start, each.id))
+def rank(anomaly: Anomaly) -> tuple[float, datetime, str]:
+    """To sort by: the most severe first, then by start and id."""
+    return -anomaly.severity, anomaly.start, anomaly.id
 
 
 def summing_up(story: Story) -> list[str]:

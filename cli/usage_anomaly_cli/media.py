@@ -25,8 +25,8 @@ def refuse(form: str) -> None:
             import_module("usage_anomaly_cli.report.page")
         except ModuleNotFoundError as error:
             raise UnusableInput(
-                f"--format html needs {error.name}, which is not installed: "
-                "python -m pip install 'usage-anomaly[cli,report]' (in a checkout: make setup)"
+                f"--format html needs {error.name}, which is not installed: python -m pip install jinja2 matplotlib, "
+                "or in a checkout: make setup"
             ) from error
 
 

@@ -93,7 +93,7 @@ def replay(
     plan = Plan(accounts=_accounts(accounts), kinds=kinds, since=_utc(since), until=_utc(until), jobs=jobs)
     finished = _read(paths, plan, events_file)
     every = anomalies(finished, plan)
-    kept = [_kept(each, finished, plan, drawn=bool(each.alerts) or form == "html") for each in every]
+    kept = [Kept(each, plan.accounts.get(each.account_id), use_over_time(each, finished, plan)) for each in every]
     _store(kept)
     chosen = [each for each in kept if (everything or each.anomaly.alerts) and each.anomaly.severity >= min_severity]
     absent = _absent(finished, plan)
@@ -132,11 +132,6 @@ def _read(paths: Sequence[str], plan: Plan, events_file: Path | None) -> Run:
             "or a folder or zip file of them"
         )
     return finished
-
-
-def _kept(anomaly: Anomaly, finished: Run, plan: Plan, *, drawn: bool) -> Kept:
-    over_time = use_over_time(anomaly, finished, plan) if drawn else None
-    return Kept(anomaly, plan.accounts.get(anomaly.account_id), over_time)
 
 
 def _store(kept: Sequence[Kept]) -> None:

@@ -16,7 +16,7 @@ from usage_anomaly.alerts.plain import inert
 from usage_anomaly.anomalies import Actor, Anomaly
 from usage_anomaly.catalog import Catalog, costs_nothing
 from usage_anomaly.enrichment.wording import trustworthy, unpriced
-from usage_anomaly_cli.account_of_replay import ranked, what
+from usage_anomaly_cli.account_of_replay import rank, what
 
 COLUMNS = (
     "severity", "account_id", "account_name", "kind", "what", "quantity", "unit", "first_use", "last_use", "regions",
@@ -34,7 +34,7 @@ def text(anomalies: Iterable[Anomaly], catalog: Catalog) -> str:
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
     writer.writerow(COLUMNS)
-    writer.writerows(_row(each, catalog) for each in ranked(anomalies))
+    writer.writerows(_row(each, catalog) for each in sorted(anomalies, key=rank))
     return stream.getvalue()
 
 

@@ -18,7 +18,7 @@ _LINES = msgspec.json.Encoder()
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """One anomaly with its account and, if it was told, its use over time, as `replay` keeps it."""
+    """One anomaly with its account and its use over time, as `replay` keeps it."""
 
     anomaly: Anomaly
     account: Account | None = None

@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tests.command.conftest import Command
+from tests.enrichment import incidents
 from tests.report import hostile
 from tests.report.reading import Page
 
+from usage_anomaly.anomalies import Alert
 from usage_anomaly.catalog import Catalog
+from usage_anomaly_cli.main import cli
 from usage_anomaly_cli.report import page
 
 ALONE = page.Heading(title="Usage anomalies")
@@ -100,10 +105,6 @@ def test_the_policy_forbids_all_but_our_style(catalog: Catalog) -> None:
 @pytest.fixture(scope="module")
 def replayed(trail: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of the generated trail, by the command."""
-    from click.testing import CliRunner
-
-    from usage_anomaly_cli.main import cli
-
     folder = tmp_path_factory.mktemp("page")
     arguments = ["replay", trail / "AWSLogs", "--accounts", trail / "accounts.json", "--all", "--format", "html"]
     arguments += ["--output", folder / "report.html"]
@@ -161,6 +162,16 @@ def test_each_chart_has_a_name_and_a_mark_for_each_alert(replayed: str, trail: P
     assert "limit 2" in names[0]
     marks = sum(("class", "mark") in each for _, each in found.elements)
     assert marks == sum(len(each["alerts"]) for each in anomalies)
+
+
+def test_an_alert_beyond_the_chart_is_said_to_be(catalog: Catalog) -> None:
+    """A number of the list without a mark looks like a mistake otherwise."""
+    one = hostile.kept(catalog, "word")
+    alerts = (*one.anomaly.alerts, Alert(incidents.at("11:05") + timedelta(days=9), "reminder"))
+    found = Page(page.render(ALONE, [replace(one, anomaly=replace(one.anomaly, alerts=alerts))], catalog))
+    assert "told, numbered as below; the last 1 came after what is drawn" in found.of("li")
+    assert sum(("class", "mark") in each for _, each in found.elements) == 2
+    assert "reminder 4 Dec 11:05 UTC" in found.of("li")
 
 
 def contrast(one: str, other: str) -> float:

@@ -82,8 +82,8 @@ def _lay_out(axes: Axes, timeline: Timeline, alerts: Sequence[Alert]) -> None:
     if timeline.limit is not None:
         axes.plot([0, count], [timeline.limit] * 2, gid="limit", clip_on=False)
     for at, alert in enumerate(alerts):
-        place = (alert.at - timeline.start).total_seconds() / (timeline.bar_buckets * BUCKET_SECONDS)
-        if place > count:  # told long after it ended
+        place = timeline.place(alert.at)
+        if place is None:
             continue
         top = highest * (_HEADROOM - 0.07 * (at % _ROWS))
         axes.plot([place] * 2, [0, top], gid="mark", clip_on=False)

@@ -22,7 +22,7 @@ from usage_anomaly.anomalies import Anomaly, Step
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.catalog import ATTEMPTS, Catalog, Kind
 from usage_anomaly.enrichment.severity import label
-from usage_anomaly_cli.account_of_replay import ranked, row, what
+from usage_anomaly_cli.account_of_replay import rank, row, what
 from usage_anomaly_cli.record_text import inert_line
 from usage_anomaly_cli.report.chart import draw
 from usage_anomaly_cli.report.timeline import Timeline
@@ -75,8 +75,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
 
 def render(heading: Heading, kept: Sequence[Kept], catalog: Catalog) -> str:
     """The page. The same values give the same text."""
-    by_anomaly = {id(each.anomaly): each for each in kept}
-    order = [by_anomaly[id(each)] for each in ranked(each.anomaly for each in kept)]
+    order = sorted(kept, key=lambda each: rank(each.anomaly))
     sections = [_section(place, each, catalog) for place, each in enumerate(order, start=1)]
     template = _environment().from_string((_ROOM / "page.html.jinja").read_text("utf-8"))
     facts = _grouped(heading.facts)
@@ -92,13 +91,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {
-        "code": _code,
-        "clip": inert,
-        "number": number,
-        "several": several,
-        "moment": lambda at: f"{day(at)} {clock(at)} UTC",
-    }
+    made.filters |= {"code": _code, "clip": inert, "number": number, "several": several}
     return made
 
 
@@ -182,4 +175,5 @@ def _legend(timeline: Timeline, anomaly: Anomaly, kind: Kind) -> Iterator[tuple[
             f"limit: {timeline.limit:,} in a {timeline.bar}{parts}".replace("in a 10 minutes", "in 10 minutes"),
         )
     if anomaly.alerts:
-        yield "mark", "told, numbered as below"
+        later = sum(timeline.place(each.at) is None for each in anomaly.alerts)
+        yield "mark", "told, numbered as below" + (f"; the last {later:,} came after what is drawn" if later else "")

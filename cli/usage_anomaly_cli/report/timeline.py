@@ -16,7 +16,7 @@ import msgspec
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.anomalies.extents import Rules
 from usage_anomaly.enrichment.expected import DAYS
-from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Series, bucket_of, bucket_start
+from usage_anomaly.series import BUCKET_SECONDS, BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Series, bucket_of, bucket_start
 
 BARS = 300
 AFTER = 2 * BUCKETS_PER_HOUR  # shows that it ended
@@ -37,6 +37,11 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None
     first: int
     last: int
+
+    def place(self, moment: datetime) -> float | None:
+        """Where a moment stands, counted in bars from the start; None after the end."""
+        place = (moment - self.start).total_seconds() / (self.bar_buckets * BUCKET_SECONDS)
+        return place if place <= len(self.actual) else None
 
     @property
     def bar(self) -> str:
