@@ -86,14 +86,13 @@ def test_the_bar_of_a_finding_shows_its_figure(catalog: Catalog) -> None:
 
 def test_usual_is_what_the_days_before_the_anomaly_used(catalog: Catalog) -> None:
     """A nightly batch shows beside itself; an incident of several days is never its own habit."""
-    nights = {NOON - night * BUCKETS_PER_DAY: 3 for night in range(1, 6)}
-    incident = {NOON + day * BUCKETS_PER_DAY + 100: 3 for day in range(2)}
-    found = shown(
-        catalog, {**nights, NOON: 3, **incident}, NOON, NOON + BUCKETS_PER_DAY + 100, NOON - 6 * BUCKETS_PER_DAY
-    )
+    nights = {NOON - night * BUCKETS_PER_DAY: 3 for night in range(1, 4)}
+    incident = {NOON + day * BUCKETS_PER_DAY + 100: 3 for day in range(8)}
+    uses = {**nights, NOON: 3, **incident}
+    found = shown(catalog, uses, NOON, max(uses), min(uses))
     at = {bucket: (bucket - bucket_of(found.start)) // found.bar_buckets for bucket in (NOON, *incident)}
     assert found.usual[at[NOON]] == 3
-    assert [found.usual[at[bucket]] for bucket in incident] == [0, 0]
+    assert [found.usual[at[bucket]] for bucket in incident] == [0] * 8
 
 
 def test_what_was_not_read_is_not_drawn_as_silence(catalog: Catalog) -> None:
