@@ -6,11 +6,14 @@ from pathlib import Path
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from usage_anomaly import catalog
 from usage_anomaly.alerts import mail
 from usage_anomaly.enrichment.accounts import read_accounts
-from usage_anomaly_cli import record_text, store
+from usage_anomaly_cli import media, record_text, store
+
+FORMS = ("full", "mail", "json", "csv", "html")
 
 
 @click.command()
@@ -22,12 +25,13 @@ from usage_anomaly_cli import record_text, store
     help="Output of replay --format jsonl; without it the last replay.",
 )
 @click.option("--accounts", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="JSON list of accounts.")
-@click.option("--format", "form", type=click.Choice(["full", "mail", "json"]), default="full", show_default=True)
+@click.option("--format", "form", type=click.Choice(FORMS), default="full", show_default=True)
 def show(identity: str | None, source: Path | None, accounts: Path | None, form: str) -> None:
     """Show one anomaly of the last replay: its alert as mail text, then its record (steps, policy, evidence, ids).
 
-    Without an ID: the most severe one.
+    Without an ID: the most severe one. csv and html are those of replay, for this one.
     """
+    media.refuse(form)
     kept = store.find(identity, source or store.place())
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(kept.anomaly), indent=2).decode())
@@ -35,7 +39,11 @@ def show(identity: str | None, source: Path | None, accounts: Path | None, form:
     account = kept.account
     if accounts is not None:
         account = read_accounts(accounts.read_bytes(), str(accounts)).get(kept.anomaly.account_id)
-    kind = catalog.load().kind_of(kept.anomaly.kind)
+    known = catalog.load()
+    if form in ("csv", "html"):
+        click.echo(media.of_one(form, replace(kept, account=account), known), nl=False)
+        return
+    kind = known.kind_of(kept.anomaly.kind)
     message = mail.render(kept.anomaly, kind, account, update=len(kept.anomaly.alerts) - 1, recipient="replay")
     click.echo(f"Subject: {message.subject}\n\n{message.text}")
     if form == "full":
