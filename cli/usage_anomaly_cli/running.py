@@ -183,6 +183,7 @@ class _Memory:
             and query.account_id in (None, account_id)
             and query.not_account_id != account_id
             and query.kind in (None, kind)
+            and query.not_kind != kind
             for event in series.events(low, high)
         ]
         return matching(query, events)

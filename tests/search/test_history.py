@@ -66,6 +66,7 @@ QUERIES = st.builds(
     direction=values("direction"),
     account_id=values("account_id"),
     not_account_id=values("account_id"),
+    not_kind=values("kind"),
     region=values("region"),
     actor_arn=values("actor_arn"),
     access_key_id=values("access_key_id"),

@@ -226,7 +226,7 @@ def _who(anomaly: Anomaly) -> list[Line]:
 
 def _more(anomaly: Anomaly) -> list[Line]:
     before = [_text(statement) for statement in _said(anomaly, "before")]
-    also = [_text(statement) for topic in ("identity", "through") for statement in _said(anomaly, topic)]
+    also = [_text(statement) for topic in ("identity", "through", "also") for statement in _said(anomaly, topic)]
     return [*_under("BEFORE", before), *_under("ALSO", also), *_under("ORG", _organization(anomaly))]
 
 

@@ -141,7 +141,8 @@ def ask(client: OpenSearch, query: Query, limit: int = 2_000, page: int = PAGE) 
         bounds["lte"] = milliseconds(query.end)
     if bounds:
         filters.append({"range": {"event_time": {**bounds, "format": "epoch_millis"}}})
-    left_out = [] if query.not_account_id is None else [{"term": {"account_id": query.not_account_id}}]
+    unwanted = [("account_id", query.not_account_id), ("kind", query.not_kind)]
+    left_out = [{"term": {field: value}} for field, value in unwanted if value is not None]
     found: list[UsageEvent] = []
     for hit in _hits(client, {"bool": {"filter": filters, "must_not": left_out}}, "desc", min(page, limit)):
         found += matching(query, [_event(hit)])
