@@ -38,7 +38,7 @@ BATCHES_AHEAD = 3  # per process
 NO_MINUTE = datetime.min.replace(tzinfo=UTC)
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, gc=False):  # a folder may hold millions
     """One object: a file, or a member of a zip file. `unusable` says why it is not read."""
 
     name: str
@@ -86,7 +86,7 @@ def _find(path: Path) -> Iterator[Source]:
     if path.suffix.lower() == ".zip":
         yield from _find_in_zip(path)
     else:
-        yield Source(_name(path), str(path), size=status.st_size)
+        yield _file(path, status.st_size)
 
 
 def _find_in_folder(folder: Path) -> Iterator[Source]:
@@ -111,7 +111,7 @@ def _find_in_place(path: Path) -> Iterator[Source]:
     if name.endswith(".zip") and stat.S_ISREG(status.st_mode):
         yield from _find_in_zip(path)
     elif name.endswith(TRAIL_SUFFIXES) and stat.S_ISREG(status.st_mode):
-        yield Source(_name(path), str(path), size=status.st_size)
+        yield _file(path, status.st_size)
     else:
         yield _unusable(path, NO_TRAIL_FILE)
 
@@ -138,6 +138,11 @@ def _why_not(member: zipfile.ZipInfo) -> str | None:
     if member.flag_bits & 1:
         return "encrypted zip member: unpack it with its password"
     return None if member.file_size <= LARGEST_FILE else f"larger than {LARGEST_FILE // MIB:,} MiB: split it"
+
+
+def _file(path: Path, size: int) -> Source:
+    name, place = _name(path), str(path)
+    return Source(name, name if name == place else place, size=size)  # nearly always one text, held once
 
 
 def _unusable(path: Path, reason: str) -> Source:
