@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -25,19 +26,32 @@ from usage_anomaly_cli.reading import find_objects
 from usage_anomaly_cli.running import Plan, run
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-MOST = {"file": 4, "distinct record": 40, "wanted event": 1500}
+MOST = {"file": 0, "distinct record": 40, "wanted event": 1_000, "wanted event of 4 instances": 2_000}
 
 
-def write(folder: Path, files: int, records: int, launch: bool, same: bool) -> None:
-    """Files delivered a minute apart, with so many records each, of the time of their delivery; all `same`, or distinct."""
+def launch(lot: Random, instances: int) -> dict[str, Any]:
+    """A launch of at most four instances."""
+    made = record(lot, 0, True)
+    made["responseElements"]["instancesSet"]["items"] = made["responseElements"]["instancesSet"]["items"][:instances]
+    return made
+
+
+def write(folder: Path, files: int, records: int, instances: int, same: bool) -> None:
+    """Files delivered a minute apart, with so many records each. Launches differ in all that differs in a real trail; other
+    records in their ids, or not at all (`same`), for of them nothing else is kept."""
     folder.mkdir()
     lot = Random(7)
-    template = msgspec.json.encode(record(lot, 0, launch) | {"eventID": "@ID", "eventTime": "@TIME"})
+    other = record(lot, 0, False)
     for number in range(files):
         time = START + timedelta(minutes=number)
-        dated = template.replace(b"@TIME", f"{START if same else time:%Y-%m-%dT%H:%M:%SZ}".encode())
+        dated = {"eventTime": f"{START if same else time:%Y-%m-%dT%H:%M:%SZ}"}
+        template = msgspec.json.encode(other | dated | {"eventID": "@ID"})
         ids = (str(UUID(int=1 if same else lot.getrandbits(128))).encode() for _ in range(records))
-        text = b'{"Records":[' + b",".join(dated.replace(b"@ID", each) for each in ids) + b"]}"
+        texts = (
+            msgspec.json.encode(launch(lot, instances) | dated) if instances else template.replace(b"@ID", each)
+            for each in ids
+        )
+        text = b'{"Records":[' + b",".join(texts) + b"]}"
         name = f"{ACCOUNTS[0]}_CloudTrail_us-east-1_{time:%Y%m%dT%H%MZ}_{number:016}.json.gz"
         (folder / name).write_bytes(gzip.compress(text, 1))
 
@@ -61,15 +75,16 @@ def measure(folder: str) -> dict[str, int]:
         "kept": kept,
         "file": len(sources),
         "distinct record": finished.replay.counts.distinct,
-        "wanted event": events,
+        **dict.fromkeys([name for name in MOST if name.startswith("wanted event")], events),
     }
 
 
-def trails(scale: int) -> Iterator[tuple[str, int, int, bool, bool]]:
-    """What is raised tenfold, and the trail to begin with: files, records in each, launches, the same."""
-    yield "file", 3_000 // scale, 1, False, True
-    yield "distinct record", 100 // scale, 1_000, False, False
-    yield "wanted event", 50 // scale, 40, True, False
+def trails(scale: int) -> Iterator[tuple[str, int, int, int, bool]]:
+    """What is raised tenfold, and the trail to begin with: files, records in each, instances launched, the same."""
+    yield "file", 3_000 // scale, 1, 0, True
+    yield "distinct record", 100 // scale, 1_000, 0, False
+    yield "wanted event", 50 // scale, 40, 1, False
+    yield "wanted event of 4 instances", 50 // scale, 40, 4, False
 
 
 def measured(folder: Path) -> dict[str, int]:
@@ -81,12 +96,12 @@ def measured(folder: Path) -> dict[str, int]:
 def main() -> None:
     _, scale = arguments(__doc__)
     print("| for each | bytes kept | at most | from | to |\n|---|---|---|---|---|")
-    for what, files, records, launch, same in trails(scale):
+    for what, files, records, instances, same in trails(scale):
         with tempfile.TemporaryDirectory() as place:
             found = []
             for times in (1, 10):
                 folder = Path(place, str(times))
-                write(folder, files * times, records, launch, same)
+                write(folder, files * times, records, instances, same)
                 found.append(measured(folder))
         small, large = found
         more = large[what] - small[what]
