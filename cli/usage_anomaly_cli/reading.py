@@ -40,7 +40,7 @@ BATCHES_AHEAD = 3  # per process
 NO_MINUTE = datetime.min.replace(tzinfo=UTC)
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, gc=False):  # a folder may hold millions
     """One object: a file, a member of a zip file, or a stretch of a tar file. `unusable` says why it is not read.
 
     For what was unfolded `path` lies in the scratch folder, whatever the name says.
@@ -100,7 +100,7 @@ def _find(path: Path, scratch: Scratch) -> Iterator[Source]:
     if kind is not None:
         yield from _find_in_archive(path, kind, _name(path), scratch)
     else:
-        yield Source(_name(path), str(path), size=status.st_size)
+        yield _file(path, status.st_size)
 
 
 def _find_in_folder(folder: Path, scratch: Scratch) -> Iterator[Source]:
@@ -127,7 +127,7 @@ def _find_in_place(path: Path, scratch: Scratch) -> Iterator[Source]:
     elif kind is not None:
         yield from _find_in_archive(path, kind, _name(path), scratch)
     else:
-        yield Source(_name(path), str(path), size=status.st_size, unusable=_why_not(path.name))
+        yield _file(path, status.st_size, _why_not(path.name))
 
 
 def _find_in_archive(path: Path, kind: Kind, name: str, scratch: Scratch, depth: int = 1) -> Iterator[Source]:
@@ -172,6 +172,13 @@ def _find_in_member(
 def _why_not(name: str) -> str | None:
     """Why a file is not read, by its name."""
     return foreign_name(name) or (None if name.lower().endswith(TRAIL_SUFFIXES) else NO_TRAIL_FILE)
+
+
+def _file(path: Path, size: int, why_not: str | None = None) -> Source:
+    name, place = _name(path), str(path)
+    return Source(
+        name, name if name == place else place, size=size, unusable=why_not
+    )  # nearly always one text, held once
 
 
 def _unusable(path: Path, reason: str) -> Source:
