@@ -37,6 +37,7 @@ DEEPEST = 3  # a zip file in a zip file in a zip file
 # A batch is the unit that travels to a process: enough work to outweigh the journey, little enough to keep memory low.
 BATCH_OBJECTS, BATCH_BYTES = 64, 8 * MIB
 BATCHES_AHEAD = 3  # per process
+OPEN_ZIPS = 64  # well under the files a process may have open, which is 256 on some systems
 NO_MINUTE = datetime.min.replace(tzinfo=UTC)
 
 
@@ -295,7 +296,8 @@ def _member_bytes(path: str, index: int) -> bytes:
         raise _Unreadable(f"broken zip member ({words(error)})") from error
 
 
-# A zip file's directory may list 100,000 members: it is read once by each process, not once a batch.
-@lru_cache(maxsize=2)
+# A zip file's directory may list 100,000 members: it is read once by each process, not once a batch. Objects come in the
+# order of their delivery, so they may lie in each of a folder's zip files by turns.
+@lru_cache(maxsize=OPEN_ZIPS)
 def _open_zip(path: str, changed: int, size: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)

@@ -76,6 +76,25 @@ def test_a_zip_file_gives_the_same_as_its_folder(trail: Path, tmp_path: Path) ->
     assert read(tmp_path / "case.zip", jobs=2) == zipped
 
 
+def test_the_directory_of_each_of_many_zip_files_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One zip file for each account: their objects come by turns, and a directory is as long as its archive."""
+    for archive in range(10):
+        with zipfile.ZipFile(tmp_path / f"{archive}.zip", "w") as packed:
+            for minute in range(20):
+                packed.writestr(key(minute, str(archive)), gzip.compress(log([made(minute)])))
+    sources = find_objects([tmp_path], tmp_path)
+    opened = list[str]()
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, path: str) -> None:
+            opened.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
+    assert sum(result.records for result in read_objects(sources, 1, names_and_keys)) == 200
+    assert len(opened) == len(set(opened)) == 10
+
+
 def test_what_is_no_trail_file_is_counted(tmp_path: Path) -> None:
     """A folder of which half was passed over looks the same as a quiet one."""
     write(tmp_path, "LICENSE", b"MIT")
