@@ -17,7 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -201,8 +201,8 @@ def read_objects(
         return
     # Spawned, not forked: the progress bar's thread may hold a lock at the moment of a fork.
     pool = ProcessPoolExecutor(min(jobs, len(batches)), mp_context=get_context("spawn"))
+    waiting: deque[Future[list[Result[T]]]] = deque()
     try:
-        waiting: deque[Future[list[Result[T]]]] = deque()
         for batch in batches:
             waiting.append(pool.submit(read_batch, batch, extract, regions))
             if len(waiting) > jobs * BATCHES_AHEAD:
@@ -212,6 +212,9 @@ def read_objects(
     except BrokenProcessPool as error:
         raise UnusableInput("a reading process ended early, perhaps for want of memory: try --jobs 1") from error
     finally:
+        if waiting:  # broken off, as by Ctrl-C: left alone they would first read the batches that were handed over
+            for process in active_children():
+                process.terminate()
         pool.shutdown(cancel_futures=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import time
 import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +37,11 @@ def names_and_keys(payload: Payload, name: str) -> tuple[str, list[bytes]]:
 
 def died(_payload: Payload, _name: str) -> None:
     os._exit(1)
+
+
+def slow_after_the_first_batch(_payload: Payload, name: str) -> None:
+    if "T0104Z" in name:
+        time.sleep(60)
 
 
 def read(*paths: Path, jobs: int = 1) -> list[Result[tuple[str, list[bytes]]]]:
@@ -202,6 +208,15 @@ def test_a_file_name_of_any_bytes_can_be_told(tmp_path: Path) -> None:
     result = read(tmp_path)[0]
     assert result.name == f"{tmp_path.as_posix()}/\ufffd.json"
     assert result.records == 1
+
+
+def test_processes_end_with_the_reading(trail: Path, tmp_path: Path) -> None:
+    """After Ctrl-C nobody waits for what was handed over to them."""
+    results = read_objects(find_objects([trail], tmp_path), 2, slow_after_the_first_batch)
+    next(results)
+    began = time.monotonic()
+    del results  # closes the generator
+    assert time.monotonic() - began < 30
 
 
 def test_a_process_that_dies_ends_with_the_remedy(trail: Path, tmp_path: Path) -> None:
