@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.envelopes.building import ENVELOPES, Fields, content, encode, log, made
 
+from usage_anomaly.catalog import Catalog
+from usage_anomaly.enrichment.prices import PriceTable
 from usage_anomaly.envelopes import read_payload
+from usage_anomaly.intake import read_object
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 LEAF = (
@@ -128,3 +132,19 @@ def test_arbitrary_bytes_never_raise(noise: bytes) -> None:
     for packed in (noise, gzip.compress(noise), b"\x1f\x8b" + noise, b'{"Records":[' + noise, b"[" + noise):
         payload = read_payload(packed, "x")
         assert payload.records or payload.rejected or payload.oddities or noise.strip(b" \t\r\n]}") == b""
+
+
+def test_no_text_of_a_trail_is_remembered_whatever_its_length(catalog: Catalog, prices: PriceTable) -> None:
+    """Names and times come again, so they are kept; a thousand of a megabyte each would be kept as well."""
+    long = "x" * 100_000
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for place in range(20):
+        texts = [f"{place}-{number}{long}" for number in range(10)]
+        records = [made(1, eventName=text) for text in texts] + [made(1, eventTime=text) for text in texts]
+        records += [made(1, eventTime=None, **{"@timestamp": text, "recipientAccountId": text}) for text in texts]
+        read_object(read_payload(log(records), "x"), catalog, prices)
+    del texts, records
+    kept = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert kept < 3_000_000
