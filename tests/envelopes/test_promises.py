@@ -148,3 +148,13 @@ def test_no_text_of_a_trail_is_remembered_whatever_its_length(catalog: Catalog, 
     kept = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert kept < 3_000_000
+
+
+@given(offset=st.integers(-5, 5))
+def test_no_name_makes_a_file_of_another_format_of_an_object(offset: int) -> None:
+    """Whoever chooses the name of a session could hide all records of the object that his own comes first in."""
+    before = log([made(1, userIdentity={"type": "AssumedRole", "arn": ""})]).index(b'"}')
+    name = "x" * (257 - before + offset) + "ustar"
+    text = log([made(1, userIdentity={"type": "AssumedRole", "arn": name}), made(2)])
+    assert (text[257:262] == b"ustar") == (offset == 0)
+    assert len(read_payload(text, "x").records) == 2
