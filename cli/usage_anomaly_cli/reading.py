@@ -17,7 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -37,6 +37,7 @@ DEEPEST = 3  # a zip file in a zip file in a zip file
 # A batch is the unit that travels to a process: enough work to outweigh the journey, little enough to keep memory low.
 BATCH_OBJECTS, BATCH_BYTES = 64, 8 * MIB
 BATCHES_AHEAD = 3  # per process
+OPEN_ZIPS = 64  # well under the files a process may have open, which is 256 on some systems
 NO_MINUTE = datetime.min.replace(tzinfo=UTC)
 
 
@@ -207,8 +208,8 @@ def read_objects(
         return
     # Spawned, not forked: the progress bar's thread may hold a lock at the moment of a fork.
     pool = ProcessPoolExecutor(min(jobs, len(batches)), mp_context=get_context("spawn"))
+    waiting: deque[Future[list[Result[T]]]] = deque()
     try:
-        waiting: deque[Future[list[Result[T]]]] = deque()
         for batch in batches:
             waiting.append(pool.submit(read_batch, batch, extract, regions))
             if len(waiting) > jobs * BATCHES_AHEAD:
@@ -218,6 +219,9 @@ def read_objects(
     except BrokenProcessPool as error:
         raise UnusableInput("a reading process ended early, perhaps for want of memory: try --jobs 1") from error
     finally:
+        if waiting:  # broken off, as by Ctrl-C: left alone they would first read the batches that were handed over
+            for process in active_children():
+                process.terminate()
         pool.shutdown(cancel_futures=True)
 
 
@@ -302,7 +306,8 @@ def _member_bytes(path: str, index: int) -> bytes:
         raise _Unreadable(f"broken zip member ({words(error)})") from error
 
 
-# A zip file's directory may list 100,000 members: it is read once by each process, not once a batch.
-@lru_cache(maxsize=2)
+# A zip file's directory may list 100,000 members: it is read once by each process, not once a batch. Objects come in the
+# order of their delivery, so they may lie in each of a folder's zip files by turns.
+@lru_cache(maxsize=OPEN_ZIPS)
 def _open_zip(path: str, changed: int, size: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -204,6 +209,29 @@ def test_a_missing_path_ends_with_2_and_the_remedy(tmp_path: Path) -> None:
     assert finished.stderr.startswith("usage-anomaly: ")
     assert finished.stderr.count("\n") == 1
     assert "name a file, folder, zip or tar file" in finished.stderr
+
+
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
+def test_a_replay_told_to_end_leaves_nothing_behind(tmp_path: Path, told: signal.Signals, code: int) -> None:
+    """What archives unfold to may be gigabytes."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    content = zipped(log([made(1)]))
+    with tarfile.open(tmp_path / "case.tgz", "w:gz") as archive:
+        for number in range(20_000):  # seconds of work
+            header = tarfile.TarInfo(f"{number}.json.gz")
+            header.size = len(content)
+            archive.addfile(header, io.BytesIO(content))
+    with subprocess.Popen(
+        [sys.executable, "-c", "from usage_anomaly_cli.main import main; main()", "replay", str(tmp_path / "case.tgz")],
+        env=os.environ | {"TMPDIR": str(scratch)},
+        stderr=subprocess.DEVNULL,
+    ) as replay:
+        while not list(scratch.glob("*/*")):  # an archive is being unfolded
+            time.sleep(0.01)
+        replay.send_signal(told)
+    assert replay.returncode == code
+    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -165,3 +165,11 @@ def test_a_subscription_inside_a_subscription_is_rejected_by_both() -> None:
     assert [each.reason for each in read_payload(text, "x").rejected] == [
         "a subscription payload inside another at byte 0"
     ]
+
+
+@pytest.mark.parametrize("inner", [b"", b" \n"])
+@pytest.mark.parametrize("begins", [subscriptions.begins, lambda _: None])
+def test_a_subscription_that_packs_nothing_is_said_by_both(inner: bytes, begins: Any) -> None:
+    """Nothing read and nothing rejected would look like a quiet account."""
+    with patch.object(subscriptions, "begins", begins):
+        assert [each.reason for each in read_payload(packed_subscription(inner), "x").rejected] == ["empty"]
