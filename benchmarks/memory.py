@@ -65,7 +65,7 @@ def resident() -> int:
 def measure(folder: str) -> dict[str, int]:
     """Replay a folder in this process; what its list and its reading left in memory."""
     before = resident()
-    sources = find_objects([folder])
+    sources = find_objects([folder], Path(folder, "scratch"))
     listed = resident()
     finished = run(sources, Plan(accounts={}), lambda: None)
     kept = resident() - listed

@@ -18,7 +18,6 @@ from pathlib import Path
 import pytest
 from tests.command.conftest import Command
 from tests.envelopes.building import aggregated, log, made, zipped
-from tests.usage.calls import call
 
 from usage_anomaly.errors import UnusableInput
 
@@ -144,20 +143,6 @@ def test_kinds_since_and_severity_narrow_what_is_told(command: Command, trail: P
     assert lines(command("replay", place, "--format", "jsonl", "--until", "2026-11-22T13:00Z").stdout) == []
     severe = lines(command("replay", place, "--format", "jsonl", "--min-severity", "8").stdout)
     assert [each["account_id"] for each in severe] == ["111122223333"]
-
-
-def test_what_these_records_could_not_have_shown_is_named(command: Command, trail: Path, tmp_path: Path) -> None:
-    """No login in a trail that has other global events is no gap; in one without any it may be one."""
-    summary, one = tmp_path / "summary.json", tmp_path / "one.json"
-    command("replay", trail / "AWSLogs", "--summary", summary)
-    assert json.loads(summary.read_text())["absent"] == []
-    one.write_text(json.dumps(call("RunInstances", awsRegion="us-west-2")))
-    said = command("replay", one, "--summary", summary).stdout
-    assert "Absent   calls that only read: invocations are not seen; " in said
-    absent = ["bedrock.invocations", "console.logins", "identity.changes", "lambda.invocations"]
-    assert json.loads(summary.read_text())["absent"] == absent
-    command("replay", one, "--summary", summary, "--kinds", "ec2.instances")
-    assert json.loads(summary.read_text())["absent"] == []
 
 
 def test_an_unknown_kind_is_named_with_those_that_exist(command: Command, trail: Path) -> None:
