@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.envelopes.building import Fields, encode, log, made, packed_subscription, subscription
+from tests.envelopes.building import Fields, aggregated, encode, log, made, packed_subscription, subscription
 from tests.envelopes.test_promises import WRECKS, trails
 
 from usage_anomaly.envelopes import Payload, event_id, read_payload, unpack
@@ -133,7 +133,9 @@ def assert_subscription_reads_the_same(message: bytes) -> None:
 
 def wanted(payload: Payload) -> list[tuple[Any, bytes]]:
     pairs = zip(payload.records, payload.keys, strict=True)
-    return [(record, key) for record, key in pairs if (record.event_source, record.event_name) in WANTED]
+    return [
+        (record, key) for record, key in pairs if is_wanted(record.event_source, record.event_name, record.error_code)
+    ]
 
 
 @given(trail=trails(), names=st.lists(st.sampled_from(["RunInstances", "DescribeInstances"]), min_size=6, max_size=6))
@@ -150,6 +152,15 @@ def test_a_wreck_in_a_subscription_is_rejected_by_the_short_way_too(wreck: str) 
     for first, second in [(0, 3), *pairwise(range(4))]:
         events = [{"id": "1", "message": each.decode()} for each in messages[first:second]]
         assert_subscription_reads_the_same(encode({"messageType": "DATA_MESSAGE", "logEvents": events}))
+
+
+@pytest.mark.parametrize("others", [[], [aggregated(900)]])
+def test_refused_and_aggregated_calls_are_opened_whatever_their_name(others: list[Fields]) -> None:
+    """Nobody asks for them by name: one is known by its error, the other has no name at all."""
+    trail = [made(1, eventName="DescribeInstances"), made(2, eventName="GetCallerIdentity", errorCode="AccessDenied")]
+    assert_subscription_reads_the_same(subscription([*trail, *others]))
+    read = read_payload(packed_subscription(subscription([*trail, *others])), "x", wanted=is_wanted)
+    assert {"GetCallerIdentity", *("Invoke" for _ in others)} <= {each.event_name for each in read.records}
 
 
 def test_only_wanted_records_of_a_subscription_are_opened() -> None:

@@ -90,7 +90,7 @@ class _Calls(dict[tuple[str | None, str | None, str], bytes]):
         if len(self) >= MOST_CALLS:
             self.clear()
         bits = bits_of_call(account_id, name) if plain else b""
-        if plain and len(f"{region}{name}") <= LONGEST_CALL:
+        if len(f"{account_id}{region}{name}") <= LONGEST_CALL:
             self[call] = bits
         return bits
 
