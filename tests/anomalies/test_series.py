@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from random import Random
 
 from hypothesis import given
@@ -323,3 +324,15 @@ def test_what_stands_is_what_was_added_and_not_taken_off(rows) -> None:  # type:
     assert series.resources(*_ALL) == sum(len(each.resource_ids) for each in counted)
     ends = [series.released_at(each, use.event_time) for use in counted for each in resources(use)]
     assert series.gone(*_ALL) == sum(end is not None for end in ends)
+
+
+def test_what_one_record_launched_in_groups_under_one_name_ends_with_it() -> None:
+    """A domain's data nodes and masters are two events of one record; its deletion takes both off, in any order."""
+    data = event(1, 0, ids=["logs"], usd=30.0, quantity=3, group="r6g.large.search")
+    masters = event(1, 0, ids=["logs"], usd=6.0, quantity=3, group="m6g.large.search")
+    warm = event(1, 0, ids=["logs"], quantity=2, group="ultrawarm1.medium.search")
+    deleted = event(2, 10, ids=["logs"], direction="release", quantity=3)
+    for order in permutations([data, masters, warm, deleted]):
+        series = of([replace(each, units_each=each.quantity) for each in order])
+        assert (series.net_micro(FIRST, FIRST), series.net_micro(FIRST, FIRST + 2)) == (36_000_000, 0)
+        assert series.quantity(FIRST, FIRST + 2) == 8
