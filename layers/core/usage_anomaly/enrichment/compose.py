@@ -213,12 +213,13 @@ def _around(anomaly: Anomaly, start: datetime, now: datetime, ask: Ask) -> list[
     Asked one by one, so that a busy kind beside it takes no room where the number of events read is limited.
     """
     account_id, before = anomaly.account_id, start - evidence.BEFORE
+    end = max(now, anomaly.last_use)  # a replay's now is the minute of its last record, which may have come later in it
     queries = [
-        Query(kind=anomaly.kind, account_id=account_id, start=before, end=now),
+        Query(kind=anomaly.kind, account_id=account_id, start=before, end=end),
         Query(direction="attempt", account_id=account_id, start=before, end=start),
     ]
     if _attempts(anomaly):
-        queries.append(Query(direction="use", account_id=account_id, start=start, end=now))
+        queries.append(Query(direction="use", account_id=account_id, start=start, end=end))
     found = {(each.event_id, each.kind, each.group, each.event_time): each for query in queries for each in ask(query)}
     return list(found.values())
 
