@@ -208,7 +208,7 @@ def complete(
 
 
 def _around(anomaly: Anomaly, start: datetime, now: datetime, ask: Ask) -> list[UsageEvent]:
-    """The account's events that evidence asks about: this kind's, all attempts before, for refusals what got through.
+    """The account's events that evidence asks about: this kind's, all refused before, for refusals what got through.
 
     Asked one by one, so that a busy kind beside it takes no room where the number of events read is limited.
     """
@@ -217,6 +217,7 @@ def _around(anomaly: Anomaly, start: datetime, now: datetime, ask: Ask) -> list[
     queries = [
         Query(kind=anomaly.kind, account_id=account_id, start=before, end=end),
         Query(direction="attempt", account_id=account_id, start=before, end=start),
+        Query(kind=evidence.DENIED, account_id=account_id, start=before, end=start),
     ]
     if _attempts(anomaly):
         queries.append(Query(direction="use", account_id=account_id, start=start, end=end))

@@ -74,6 +74,7 @@ def matching(query: Query, events: Sequence[UsageEvent]) -> list[UsageEvent]:
         and (query.end is None or event.event_time <= query.end)
         and all(read(event) == value for read, value in wanted)
         and (query.not_account_id is None or event.account_id != query.not_account_id)
+        and not (query.succeeded and event.error_code)
     ]
     return sorted(found, key=lambda event: (event.event_time, event.event_id, event.kind, event.group or ""))
 

@@ -233,7 +233,8 @@ def before(found: Sequence[UsageEvent], names: Sequence[str], begins: datetime |
     for (dry, name, code), events in runs:
         group = list(events)
         reason = f" ({clip(code)})" if code and not dry else ""
-        parts.append(f"{group[0].event_time:%H:%M} {len(group):,} {'dry' if dry else 'refused'} {clip(name)}{reason}")
+        number = sum(event.quantity for event in group)
+        parts.append(f"{group[0].event_time:%H:%M} {number:,} {'dry' if dry else 'refused'} {clip(name)}{reason}")
     more = f"; and {len(parts) - 4:,} more" if len(parts) > 4 else ""
     return "; ".join(parts[:4]) + more + f", by the same {names[0]}"
 

@@ -141,7 +141,11 @@ def ask(client: OpenSearch, query: Query, limit: int = 2_000, page: int = PAGE) 
         bounds["lte"] = milliseconds(query.end)
     if bounds:
         filters.append({"range": {"event_time": {**bounds, "format": "epoch_millis"}}})
-    left_out = [] if query.not_account_id is None else [{"term": {"account_id": query.not_account_id}}]
+    left_out: list[Answer] = []
+    if query.not_account_id is not None:
+        left_out.append({"term": {"account_id": query.not_account_id}})
+    if query.succeeded:
+        left_out.append({"exists": {"field": "error_code"}})
     found: list[UsageEvent] = []
     for hit in _hits(client, {"bool": {"filter": filters, "must_not": left_out}}, "desc", min(page, limit)):
         found += matching(query, [_event(hit)])
