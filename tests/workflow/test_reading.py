@@ -14,6 +14,7 @@ from tests.workflow.world import LATEST, MemoryPast, incident, start_input
 from usage_anomaly.anomalies import Query
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.detection import Finding
+from usage_anomaly.enrichment.cost import UNPRICED
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly.workflow import Input, estimate_cost, find_evidence
 from usage_anomaly.workflow.reading import Asking
@@ -43,6 +44,22 @@ def test_a_part_of_the_events_is_named_as_a_part(catalog: Catalog) -> None:
     events, given = incident(catalog)
     some = [each for each in events if each.region != "us-east-2"]
     assert cost_of(given, some, catalog)["gaps"] == ("cost: of 27 of 47 instances",)
+
+
+def test_what_costs_nothing_has_no_gap_in_its_cost(catalog: Catalog) -> None:
+    """Refused calls by the thousand are not all read again; "cost: of 1 of 60 refused calls" would promise a bill."""
+    fields = {"kind": "api.denied", "event_name": "ListUsers", "resource_ids": (), "usd_per_hour": 0.0}
+    events = [incidents.event(each, incidents.at("9:40"), **{**incidents.THIEF, **fields}) for each in range(60)]
+    given = start_input(incidents.told(catalog.kinds["api.denied"], events, []), now=incidents.at("9:41"))
+    assert cost_of(given, events[:1], catalog)["gaps"] == ()
+
+
+def test_an_emr_cluster_is_unpriced_for_what_its_record_lacks(catalog: Catalog) -> None:
+    """Its machines count as EC2 instances; no list price could be looked up for the cluster."""
+    fields = {"kind": "emr.clusters", "event_name": "RunJobFlow", "group": None}
+    events = [incidents.event(each, incidents.at("9:40"), **{**incidents.THIEF, **fields}) for each in range(9)]
+    given = start_input(incidents.told(catalog.kinds["emr.clusters"], events, []), now=incidents.at("9:41"))
+    assert cost_of(given, events, catalog)["cost"]["basis"] == UNPRICED
 
 
 def test_use_after_the_snapshot_belongs_to_the_next_one(catalog: Catalog) -> None:

@@ -181,6 +181,11 @@ def costs_nothing(kind: Kind, kind_name: str) -> bool:
     return kind.price == "free" or kind_name.endswith(ATTEMPTS)
 
 
+def has_price(kind: Kind) -> bool:
+    """Whether records can hold what the price of this kind depends on."""
+    return kind.price not in ("none", "emr")
+
+
 SLOTS = ("region", "ids", "account_id", "user", "role", "access_key_id", "function_name")
 
 

@@ -18,7 +18,7 @@ from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import Told, View, mint
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.anomalies.view import Gathered
-from usage_anomaly.catalog import ATTEMPTS, Kind
+from usage_anomaly.catalog import ATTEMPTS, Kind, has_price
 from usage_anomaly.enrichment import cost, evidence, guidance, severity, wording
 from usage_anomaly.enrichment.accounts import Account, account_name, account_type
 from usage_anomaly.resources import Run, resources
@@ -134,9 +134,9 @@ def price(
     anomaly: Anomaly, kind: Kind, gathered: Gathered, *, now: datetime, prices_date: str, median_rate_used: bool
 ) -> Priced:
     """The cost at list price as of `now`, and what it leaves out."""
-    used, has_price = gathered.uses, kind.price != "none"
+    used = gathered.uses
     return Priced(
-        cost=cost.estimate(used, gathered.released, now, prices_date, median_rate_used, has_price),
+        cost=cost.estimate(used, gathered.released, now, prices_date, median_rate_used, has_price(kind)),
         notes=() if _attempts(anomaly) else cost.gaps(used, kind.many),
     )
 

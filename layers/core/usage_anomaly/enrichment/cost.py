@@ -23,6 +23,7 @@ CONFIDENCE_WORDS: dict[str, float] = {"approximate": 0.5, "estimate": 0.6, "rati
 _INEXACT = 0.5
 _MEDIAN_RATE = 0.8  # part of the net rests on launches nobody read
 UNPRICED = "unknown: the records do not hold what the price depends on"
+_NO_TYPE = "type not in the record"
 _HOUR = timedelta(hours=1)
 
 
@@ -90,7 +91,7 @@ def unpriced(uses: Sequence[UsageEvent]) -> Counter[str]:
     missing: Counter[str] = Counter()
     for event in uses:
         if event.direction == "use" and event.usd_per_hour is None and event.usd is None and event.quantity > 0:
-            missing[event.group or "type not in the record"] += event.quantity
+            missing[event.group or _NO_TYPE] += event.quantity
     return missing
 
 
@@ -175,6 +176,8 @@ def _unknown_basis(uses: Sequence[UsageEvent]) -> str:
     if written:
         return "unknown: " + _largest(written, 1)[0][0]
     names = [name for name, _ in _largest(unpriced(uses), 3)]
+    if names == [_NO_TYPE]:
+        return "unknown: the records tell no type or size"
     return "unknown: no list price for " + ", ".join(names) if names else "unknown: nothing priced was used"
 
 
