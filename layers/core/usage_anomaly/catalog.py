@@ -29,7 +29,7 @@ Attribute = Literal[
     "launch_type",
 ]  # fmt: skip
 # "mib" and "cpu_units" are gib and vcpus in 1/1024, as container services write them.
-Measure = Literal["gib", "mib", "vcpus", "cpu_units", "iops", "throughput", "usd_per_hour_asked"]
+Measure = Literal["gib", "mib", "vcpus", "cpu_units", "iops", "throughput", "usd_per_hour_asked", "hosts"]
 # A JSON Schema made by msgspec says nothing of a dict's keys; decoding checks them all the same.
 AttributeKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Attribute))}})
 MeasureKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Measure))}})
