@@ -15,6 +15,7 @@ from usage_anomaly.anomalies import Query
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.detection import Finding
 from usage_anomaly.enrichment.cost import UNPRICED
+from usage_anomaly.series import Series, bucket_of
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly.workflow import Input, estimate_cost, find_evidence
 from usage_anomaly.workflow.reading import Asking
@@ -143,3 +144,24 @@ def test_an_invocation_storm_has_its_evidence(catalog: Catalog) -> None:
     assert found["places"][0]["functions"] == ("orders",)
     assert cost_of(given, events, catalog)["cost"]["usd_per_hour"] is None
     assert cost_of(given, events, catalog)["gaps"] == ()
+
+
+@pytest.mark.parametrize("name", ["lambda.invocations", "lambda.invocations.attempts", "api.denied"])
+def test_a_burst_of_a_busy_kind_is_read_to_its_end(catalog: Catalog, name: str) -> None:
+    """Detection has it merged, with the time of its first call: 599 of 600 would be missing from the alert."""
+    direction = "attempt" if name.endswith(".attempts") else "use"
+    fields = {"kind": name, "direction": direction, "event_name": "Invoke", "group": None, "resource_ids": ()}
+    start = incidents.at("10:01")
+    events = [
+        incidents.event(each, start + timedelta(seconds=each / 3), **{**incidents.THIEF, **fields})
+        for each in range(600)
+    ]
+    series = Series(tally=True)
+    for each in events:
+        series.add(each)
+    merged = list(series.uses(bucket_of(start), bucket_of(start)))
+    given = start_input(incidents.told(catalog.kind_of(name), merged, [], kind_name=name), now=incidents.at("10:06"))
+    assert (given.anomaly.total, given.anomaly.last_use) == (600, start)
+    assert cost_of(given, events, catalog)["gaps"] == ()
+    (actor,) = evidence_of(given, MemoryPast(events), catalog)["evidence"]["actors"]
+    assert actor["quantity"] == 600
