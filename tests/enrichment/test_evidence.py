@@ -262,6 +262,18 @@ def test_refused_calls_say_whether_anything_got_through() -> None:
     assert texts(found, "through") == ["got through in that time, by the same actor: ec2.instances 1"]
 
 
+def test_refused_calls_of_a_busy_kind_are_all_counted() -> None:
+    """They come merged: "2 refused InvokeModel" stood above 120."""
+    fields: dict[str, Any] = {"kind": "bedrock.invocations.attempts", "direction": "attempt"}
+    fields |= {"event_name": "InvokeModel", "resource_ids": (), **incidents.THIEF}
+    events = [
+        event(1, at("10:00"), quantity=80, error_code="ValidationException", **fields),
+        event(2, at("10:00"), quantity=40, error_code="AccessDenied", **fields),
+    ]
+    found = find(context("bedrock.invocations.attempts", [*incidents.habit(3, incidents.KARPENTER), *events]))
+    assert texts(found, "calls") == ["120 refused InvokeModel (ValidationException 80, AccessDenied 40)"]
+
+
 def test_role_named_after_an_automation_is_trusted_once_it_is_known() -> None:
     """Whoever may make a role may call it karpenter."""
     known = find(context(EC2, incidents.big_machine()))

@@ -132,6 +132,8 @@ def test_busy_kinds_are_asked_for_merged(catalog: Catalog) -> None:
     ask(whole)
     ask(replace(whole, kind="ec2.instances", end=events[-1].event_time))
     assert past.merged == 1, "an open span, and other kinds, are asked for as they are"
+    ask(replace(whole, kind="lambda.invocations.attempts", end=events[-1].event_time))
+    assert past.merged == 2, "the refused calls of a busy kind are as many"
 
 
 def test_an_invocation_storm_has_its_evidence(catalog: Catalog) -> None:

@@ -146,7 +146,8 @@ def _address(scene: Scene) -> tuple[bool | None, tuple[Statement, ...]]:
     if scene.used is not None:  # the refused calls of the kind say less than its use
         query = msgspec.structs.replace(scene.used, source_address=address)
         refused, before = before, matching(query, scene.used_before)
-        text = wording.address_through(address, before, len(refused), scene.days, scene.context.tallied)
+        number = sum(event.quantity for event in refused)
+        text = wording.address_through(address, before, number, scene.days, scene.context.tallied)
         return not before and not refused, (state("who", text, query, before),)
     text = wording.address_before(address, before, scene.days, scene.context.tallied)
     return not before, (state("who", text, query, before),)

@@ -47,9 +47,10 @@ class Asking:
         return found[-MOST_EVENTS:]
 
     def _found(self, query: Query) -> list[UsageEvent]:
-        if query.kind in self._busy and query.account_id and query.start and query.end:
+        kind = query.kind or ""
+        if kind.removesuffix(ATTEMPTS) in self._busy and query.account_id and query.start and query.end:
             after = query.end + datetime.resolution
-            return matching(query, self._past.tallied(query.account_id, query.kind or "", query.start, after))
+            return matching(query, self._past.tallied(query.account_id, kind, query.start, after))
         return list(self._past.ask(query))
 
 
