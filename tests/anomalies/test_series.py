@@ -189,8 +189,9 @@ def test_a_launch_tried_again_counts_once() -> None:
 
 def test_a_second_start_or_another_life_is_no_retry() -> None:
     """What is started stood still, also where a shutdown from inside left no record; a released name may come again."""
-    starts = of([event(n, 10 * n, ids=["i-1"], name="StartInstances") for n in range(3)])
-    assert starts.quantity(FIRST, FIRST + 12) == 3
+    for name in ("StartInstances", "ResumeCluster"):
+        starts = of([event(n, 10 * n, ids=["i-1"], name=name) for n in range(3)])
+        assert starts.quantity(FIRST, FIRST + 12) == 3
     made = [event(1, 0, ids=["db1"]), event(3, 20, ids=["db1"])]
     assert of(made).quantity(FIRST, FIRST + 12) == 1
     assert of([*made, event(2, 10, direction="release", ids=["db1"])]).quantity(FIRST, FIRST + 12) == 2

@@ -32,7 +32,7 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _UNKNOWN = -1
 _WHEN = itemgetter(0)
 _PART = ":"  # i-1:/dev/sda1 hangs on i-1, and ends with it
-_START = "Start"  # how AWS names the calls that start what stood still; all others make something new
+_STARTS = ("Start", "Resume")  # how AWS names the calls that start what stood still; all others make something new
 
 
 def resources(event: UsageEvent) -> list[Resource]:
@@ -179,7 +179,7 @@ class Ledger:
         started stood still, whether or not its stop was read.
         """
         line = self._lines.get(resource)
-        if line is None or len(line.launches) < 2 or event.event_name.startswith(_START):
+        if line is None or len(line.launches) < 2 or event.event_name.startswith(_STARTS):
             return False
         ends = bisect_left(line.releases, (event.event_time,))
         since = line.releases[ends - 1][0] if ends else None
