@@ -132,6 +132,7 @@ def test_calls_cost_what_the_last_hour_did() -> None:
         ({"price_basis": "estimate: us-east-1 price x 1.17"}, 0.6, "estimate"),
         ({"price_basis": "Windows, approximate"}, 0.5, "approximate"),
         ({"market": "spot"}, 0.5, "run on Spot, which costs less"),
+        ({"market": "FARGATE_SPOT"}, 0.5, "run on Spot, which costs less"),
         ({"price_confidence": 0.7}, 0.7, LIST),
     ],
 )

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from usage_anomaly.anomalies import Cost
+from usage_anomaly.rates import SPOT_MARKETS
 from usage_anomaly.resources import Resource, resources, runs
 from usage_anomaly.resources import Run as Started
 from usage_anomaly.usage import UsageEvent
@@ -159,7 +160,7 @@ def _basis(uses: Sequence[UsageEvent], prices_date: str, median_rate_used: bool)
         total = sum(event.quantity for event in uses)
         names = ", ".join(name for name, _ in _largest(missing, 3))
         parts.append(f"unknown for {sum(missing.values()):,} of {total:,} ({names})")
-    spot = sum(event.quantity for event in uses if event.market == "spot")
+    spot = sum(event.quantity for event in uses if event.market in SPOT_MARKETS)
     if spot and not any("Spot" in text for text in bases):
         parts.append(f"approximate: {spot:,} run on Spot, which costs less")
     if median_rate_used:
@@ -195,7 +196,7 @@ def _trust(event: UsageEvent) -> float:
     basis = (event.price_basis or "").lower()
     words = min((trust for word, trust in CONFIDENCE_WORDS.items() if word in basis), default=1.0)
     trust = words if event.price_confidence is None else event.price_confidence
-    return min(trust, _INEXACT) if event.market == "spot" else trust
+    return min(trust, _INEXACT) if event.market in SPOT_MARKETS else trust
 
 
 def _largest(counts: Counter[str], top: int) -> list[tuple[str, int]]:
