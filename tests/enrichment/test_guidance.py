@@ -299,6 +299,18 @@ def test_policy_names_the_regions_in_use(
     assert step.text.endswith(said)
 
 
+def test_nothing_is_deleted_before_it_is_saved_or_shrunk(catalog: Catalog) -> None:
+    """Steps are run from the top: "snapshots first" below the deletion saves nothing."""
+    for kind in catalog.kinds.values():
+        commands_on_ids = [each.command for each in kind.guidance.contain if "{ids}" in each.command]
+        deletes = [re.search(r"\b(delete|terminate|release)-", each) is not None for each in commands_on_ids]
+        assert deletes == sorted(deletes), kind.kind
+    for name, closed in (("rds.instances", "stop-"), ("redshift.clusters", "pause-")):
+        steps = [each.command for each in catalog.kinds[name].guidance.contain]
+        public = next(at for at, each in enumerate(steps) if "--no-publicly-accessible" in each)
+        assert public < next(at for at, each in enumerate(steps) if closed in each), name
+
+
 def test_no_text_of_the_catalog_looks_like_a_link(catalog: Catalog) -> None:
     """What is shown of records must not become a link, and our own words pass the same gate: "the data[:] delete"."""
     for kind in catalog.kinds.values():
