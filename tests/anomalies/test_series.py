@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from random import Random
 
 from hypothesis import given
@@ -188,8 +189,9 @@ def test_a_launch_tried_again_counts_once() -> None:
 
 def test_a_second_start_or_another_life_is_no_retry() -> None:
     """What is started stood still, also where a shutdown from inside left no record; a released name may come again."""
-    starts = of([event(n, 10 * n, ids=["i-1"], name="StartInstances") for n in range(3)])
-    assert starts.quantity(FIRST, FIRST + 12) == 3
+    for name in ("StartInstances", "ResumeCluster"):
+        starts = of([event(n, 10 * n, ids=["i-1"], name=name) for n in range(3)])
+        assert starts.quantity(FIRST, FIRST + 12) == 3
     made = [event(1, 0, ids=["db1"]), event(3, 20, ids=["db1"])]
     assert of(made).quantity(FIRST, FIRST + 12) == 1
     assert of([*made, event(2, 10, direction="release", ids=["db1"])]).quantity(FIRST, FIRST + 12) == 2
@@ -323,3 +325,15 @@ def test_what_stands_is_what_was_added_and_not_taken_off(rows) -> None:  # type:
     assert series.resources(*_ALL) == sum(len(each.resource_ids) for each in counted)
     ends = [series.released_at(each, use.event_time) for use in counted for each in resources(use)]
     assert series.gone(*_ALL) == sum(end is not None for end in ends)
+
+
+def test_what_one_record_launched_in_groups_under_one_name_ends_with_it() -> None:
+    """A domain's data nodes and masters are two events of one record; its deletion takes both off, in any order."""
+    data = event(1, 0, ids=["logs"], usd=30.0, quantity=3, group="r6g.large.search")
+    masters = event(1, 0, ids=["logs"], usd=6.0, quantity=3, group="m6g.large.search")
+    warm = event(1, 0, ids=["logs"], quantity=2, group="ultrawarm1.medium.search")
+    deleted = event(2, 10, ids=["logs"], direction="release", quantity=3)
+    for order in permutations([data, masters, warm, deleted]):
+        series = of([replace(each, units_each=each.quantity) for each in order])
+        assert (series.net_micro(FIRST, FIRST), series.net_micro(FIRST, FIRST + 2)) == (36_000_000, 0)
+        assert series.quantity(FIRST, FIRST + 2) == 8

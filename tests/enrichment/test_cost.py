@@ -98,6 +98,12 @@ def test_unknown_price_is_none_and_named() -> None:
     assert found.basis == "unknown: no list price for ml.p6"
 
 
+def test_no_price_for_want_of_a_type_says_so() -> None:
+    """A copied snapshot names no size: "no list price for type not in the record" blames the list."""
+    found = estimate([event(1, at("10:00"), group=None, quantity=2)], "11:00")
+    assert (found.usd_per_hour, found.basis) == (None, "unknown: the records tell no type or size")
+
+
 def test_partly_unknown_says_for_how_many() -> None:
     """The rest is still told, and the reader knows what is missing."""
     uses = [priced(1, "10:00", 59, 59.0), event(2, at("10:00"), group="ml.p6", quantity=2)]
@@ -126,6 +132,7 @@ def test_calls_cost_what_the_last_hour_did() -> None:
         ({"price_basis": "estimate: us-east-1 price x 1.17"}, 0.6, "estimate"),
         ({"price_basis": "Windows, approximate"}, 0.5, "approximate"),
         ({"market": "spot"}, 0.5, "run on Spot, which costs less"),
+        ({"market": "FARGATE_SPOT"}, 0.5, "run on Spot, which costs less"),
         ({"price_confidence": 0.7}, 0.7, LIST),
     ],
 )

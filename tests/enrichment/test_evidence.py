@@ -9,11 +9,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.enrichment import incidents
 from tests.enrichment.incidents import at, context, event
 
 from usage_anomaly.anomalies import Query
+from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment import habits, wording
+from usage_anomaly.enrichment.compose import look
 from usage_anomaly.enrichment.evidence import IDENTITY, ORGANIZATION, Evidence, find, matching
 from usage_anomaly.usage import UsageEvent
 
@@ -52,6 +55,23 @@ def test_statements_rest_on_their_queries(kind: str, events: list[UsageEvent], a
     found = find(context(kind, events, account))
     assert found.statements
     assert_grounded(found, events)
+
+
+def test_use_within_the_last_minute_of_a_replay_is_evidence_too(catalog: Catalog) -> None:
+    """A replay's now is the start of the minute that its last record came in: 2 of 3 calls would stand behind all 47."""
+    *events, last = incidents.stolen_key()
+    events.append(replace(last, event_time=last.event_time + timedelta(seconds=30)))
+    anomaly = incidents.told(catalog.kinds[EC2], events, [])
+    uses = context(EC2, events).uses
+    found = look(
+        anomaly,
+        catalog.kinds[EC2],
+        uses,
+        covered_from=None,
+        now=last.event_time,
+        ask=lambda query: matching(query, events),
+    )
+    assert next(each.count for each in found.statements if each.topic == "calls") == 3
 
 
 def test_stolen_key_is_told_as_such() -> None:

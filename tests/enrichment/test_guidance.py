@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.enrichment import incidents
 from tests.enrichment.incidents import ACCOUNT, at, event
 
+from usage_anomaly.alerts.plain import inert
 from usage_anomaly.anomalies import Step
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment import guidance, habits
@@ -296,6 +297,27 @@ def test_policy_names_the_regions_in_use(
     policy = json.loads(step.command or "")
     assert policy["Statement"][0]["Condition"]["StringNotEquals"]["aws:RequestedRegion"] == regions
     assert step.text.endswith(said)
+
+
+def test_nothing_is_deleted_before_it_is_saved_or_shrunk(catalog: Catalog) -> None:
+    """Steps are run from the top: "snapshots first" below the deletion saves nothing."""
+    for kind in catalog.kinds.values():
+        commands_on_ids = [each.command for each in kind.guidance.contain if "{ids}" in each.command]
+        deletes = [re.search(r"\b(delete|terminate|release)-", each) is not None for each in commands_on_ids]
+        assert deletes == sorted(deletes), kind.kind
+    for name, closed in (("rds.instances", "stop-"), ("redshift.clusters", "pause-")):
+        steps = [each.command for each in catalog.kinds[name].guidance.contain]
+        public = next(at for at, each in enumerate(steps) if "--no-publicly-accessible" in each)
+        assert public < next(at for at, each in enumerate(steps) if closed in each), name
+
+
+def test_no_text_of_the_catalog_looks_like_a_link(catalog: Catalog) -> None:
+    """What is shown of records must not become a link, and our own words pass the same gate: "the data[:] delete"."""
+    for kind in catalog.kinds.values():
+        said = kind.guidance
+        texts = [each.text for each in said.contain] + [each.text for each in said.prevent]
+        texts += [each.question for each in said.check]
+        assert [inert(each, 1_000) for each in texts] == texts
 
 
 hostile = st.text(max_size=40) | st.sampled_from(["$(id)", "`id`", "a;b", "-x", "a\nb", "'", '"', "i-0abc", "\u202e"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -10,11 +11,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.usage.calls import call, parsed
 
-from usage_anomaly.catalog import PriceRule
+from usage_anomaly.catalog import PriceRule, load
 from usage_anomaly.enrichment import prices as price_room
 from usage_anomaly.enrichment.prices import HOURS_PER_MONTH, Price
 from usage_anomaly.rates import Unit, price_of
+from usage_anomaly.usage import read_usage
 
 TABLE = price_room.load()
 RULES: tuple[PriceRule, ...] = get_args(PriceRule)
@@ -305,6 +308,29 @@ def test_a_commitment_named_in_the_call_is_certain() -> None:
     assert price_of("commitment", unit(usd_per_hour_asked=0.0), TABLE) is None
 
 
+@pytest.mark.parametrize(
+    ("asked", "answer", "usd"),
+    [
+        ({"InstanceFamily": "c5", "Quantity": 3}, {"item": ["h-1", "h-2", "h-3"]}, 3 * 3.366),
+        ({"InstanceType": "c5.large", "Quantity": 1}, {"item": "h-1"}, 3.366),
+        ({"InstanceFamily": "mac1", "Quantity": "2"}, None, 2 * 1.083),
+        ({"InstanceFamily": "u-24tb1", "Quantity": 1}, {"item": "h-1"}, None),
+    ],
+)
+def test_a_call_that_allocates_hosts_costs_what_its_hosts_do(asked: object, answer: object, usd: float | None) -> None:
+    """The record names family and number: a purchase of unknown price would burn nothing."""
+    record = call(
+        "AllocateHosts",
+        awsRegion="us-east-1",
+        requestParameters={"AllocateHostsRequest": asked},
+        responseElements=answer and {"AllocateHostsResponse": {"hostIdSet": answer}},
+    )
+    each = parsed(record)
+    (event,) = read_usage(each, datetime(2026, 1, 20, tzinfo=UTC), "an-id", load(), TABLE)
+    assert (event.kind, event.quantity) == ("commitments", 1)
+    assert event.usd_per_hour == (None if usd is None else pytest.approx(usd))
+
+
 @given(
     rule=st.sampled_from([rule for rule in RULES if rule != "free"]),
     region=st.sampled_from(sorted(TABLE.regions)) | st.text(max_size=20),
@@ -314,7 +340,7 @@ def test_a_commitment_named_in_the_call_is_certain() -> None:
         st.text(max_size=20) | st.sampled_from(["FARGATE", "spot", "redis", "true"]),
     ),
     measures=st.dictionaries(
-        st.sampled_from(["gib", "iops", "throughput", "vcpus", "usd_per_hour_asked"]),
+        st.sampled_from(["gib", "iops", "throughput", "vcpus", "usd_per_hour_asked", "hosts"]),
         st.just(0.0) | st.floats(1e-6, 1e15),
     ),
 )

@@ -157,3 +157,13 @@ def test_calls_told_twice_count_once_whatever_comes_first(
 
 def gone(outcome: Outcome) -> bool:
     return outcome.told is not None and outcome.told.closed_reason in ("withdrawn", "joined")
+
+
+def test_each_purchase_is_told_though_it_is_the_third_of_a_day(catalog: Catalog) -> None:
+    """The catalog promises it, and a third purchase of unknown price is twice nothing; of machines a third is no news."""
+    for kind, alerts in (("commitments", ["opened", "grown", "grown"]), ("ec2.instances", ["opened"])):
+        bought = [replace(event(n, 40 * n, quantity=3 - 2 * (n > 0)), kind=kind) for n in range(3)]
+        schedule = [(40 * n + 5, each) for n, each in enumerate(bought)]
+        replay = run(catalog, schedule, ACCOUNTS)
+        (each,) = replay.told[bought[0].account_id, kind]
+        assert [alert.reason for alert in each.alerts] == alerts

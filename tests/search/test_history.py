@@ -45,6 +45,7 @@ def mixed() -> list[UsageEvent]:
             access_key_id=(None, "AKIAEXAMPLE000000001")[number % 5 // 4],
             source_address=("203.0.113.77", "ec2.amazonaws.com", None)[number % 7 % 3],
             image_id=(None, "ami-1")[number % 6 // 5],
+            error_code=(None, None, "AccessDenied", "Client.DryRunOperation")[number % 8 // 2],
         )
         for number in range(60)
     ]
@@ -72,6 +73,7 @@ QUERIES = st.builds(
     access_key_id=values("access_key_id"),
     source_address=values("source_address"),
     image_id=values("image_id"),
+    succeeded=st.booleans(),
     start=st.none() | TIMES,
     end=st.none() | TIMES,
 )

@@ -127,3 +127,23 @@ def test_no_value_of_a_number_raises_or_leaves_its_bounds(
     response = {"wanted": wanted, "running": running, "pending": pending, "nodes": wanted}
     for name in ("Make", "Set"):
         assert all(0 <= units <= MOST_UNITS for units, _ in counted(catalog, name, responseElements=response))
+
+
+def test_a_service_on_fargate_spot_is_known_as_such(catalog: Catalog) -> None:
+    """Its rate comes from the task definition, which has the price on demand: the market alone tells that it is less."""
+    service = {
+        "desiredCount": 20,
+        "capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}],
+        "taskDefinition": "arn:aws:ecs:us-east-2:111122223333:task-definition/web:3",
+        "runningCount": 0,
+        "pendingCount": 0,
+    }
+    for name in ("CreateService", "UpdateService"):
+        record = call(
+            name,
+            source="ecs.amazonaws.com",
+            requestParameters={"desiredCount": 20},
+            responseElements={"service": service},
+        )
+        (event,) = events_of(catalog, record)
+        assert (event.quantity, event.group, event.market) == (20, "web:3", "FARGATE_SPOT")

@@ -14,6 +14,8 @@ from tests.workflow.world import LATEST, MemoryPast, incident, start_input
 from usage_anomaly.anomalies import Query
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.detection import Finding
+from usage_anomaly.enrichment.cost import UNPRICED
+from usage_anomaly.series import Series, bucket_of
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly.workflow import Input, estimate_cost, find_evidence
 from usage_anomaly.workflow.reading import Asking
@@ -43,6 +45,22 @@ def test_a_part_of_the_events_is_named_as_a_part(catalog: Catalog) -> None:
     events, given = incident(catalog)
     some = [each for each in events if each.region != "us-east-2"]
     assert cost_of(given, some, catalog)["gaps"] == ("cost: of 27 of 47 instances",)
+
+
+def test_what_costs_nothing_has_no_gap_in_its_cost(catalog: Catalog) -> None:
+    """Refused calls by the thousand are not all read again; "cost: of 1 of 60 refused calls" would promise a bill."""
+    fields = {"kind": "api.denied", "event_name": "ListUsers", "resource_ids": (), "usd_per_hour": 0.0}
+    events = [incidents.event(each, incidents.at("9:40"), **{**incidents.THIEF, **fields}) for each in range(60)]
+    given = start_input(incidents.told(catalog.kinds["api.denied"], events, []), now=incidents.at("9:41"))
+    assert cost_of(given, events[:1], catalog)["gaps"] == ()
+
+
+def test_an_emr_cluster_is_unpriced_for_what_its_record_lacks(catalog: Catalog) -> None:
+    """Its machines count as EC2 instances; no list price could be looked up for the cluster."""
+    fields = {"kind": "emr.clusters", "event_name": "RunJobFlow", "group": None}
+    events = [incidents.event(each, incidents.at("9:40"), **{**incidents.THIEF, **fields}) for each in range(9)]
+    given = start_input(incidents.told(catalog.kinds["emr.clusters"], events, []), now=incidents.at("9:41"))
+    assert cost_of(given, events, catalog)["cost"]["basis"] == UNPRICED
 
 
 def test_use_after_the_snapshot_belongs_to_the_next_one(catalog: Catalog) -> None:
@@ -114,6 +132,8 @@ def test_busy_kinds_are_asked_for_merged(catalog: Catalog) -> None:
     ask(whole)
     ask(replace(whole, kind="ec2.instances", end=events[-1].event_time))
     assert past.merged == 1, "an open span, and other kinds, are asked for as they are"
+    ask(replace(whole, kind="lambda.invocations.attempts", end=events[-1].event_time))
+    assert past.merged == 2, "the refused calls of a busy kind are as many"
 
 
 def test_an_invocation_storm_has_its_evidence(catalog: Catalog) -> None:
@@ -126,3 +146,24 @@ def test_an_invocation_storm_has_its_evidence(catalog: Catalog) -> None:
     assert found["places"][0]["functions"] == ("orders",)
     assert cost_of(given, events, catalog)["cost"]["usd_per_hour"] is None
     assert cost_of(given, events, catalog)["gaps"] == ()
+
+
+@pytest.mark.parametrize("name", ["lambda.invocations", "lambda.invocations.attempts", "api.denied"])
+def test_a_burst_of_a_busy_kind_is_read_to_its_end(catalog: Catalog, name: str) -> None:
+    """Detection has it merged, with the time of its first call: 599 of 600 would be missing from the alert."""
+    direction = "attempt" if name.endswith(".attempts") else "use"
+    fields = {"kind": name, "direction": direction, "event_name": "Invoke", "group": None, "resource_ids": ()}
+    start = incidents.at("10:01")
+    events = [
+        incidents.event(each, start + timedelta(seconds=each / 3), **{**incidents.THIEF, **fields})
+        for each in range(600)
+    ]
+    series = Series(tally=True)
+    for each in events:
+        series.add(each)
+    merged = list(series.uses(bucket_of(start), bucket_of(start)))
+    given = start_input(incidents.told(catalog.kind_of(name), merged, [], kind_name=name), now=incidents.at("10:06"))
+    assert (given.anomaly.total, given.anomaly.last_use) == (600, start)
+    assert cost_of(given, events, catalog)["gaps"] == ()
+    (actor,) = evidence_of(given, MemoryPast(events), catalog)["evidence"]["actors"]
+    assert actor["quantity"] == 600

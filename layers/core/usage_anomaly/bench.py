@@ -16,7 +16,7 @@ import msgspec
 
 from usage_anomaly.anomalies.extents import Extent, Extents
 from usage_anomaly.anomalies.life_cycle import Told, View
-from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasable, rules_of
+from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasable, rules_of, told_each
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
@@ -108,7 +108,8 @@ def lay_out(
 
 def view_of(reader: Reader, bench: Bench, extent: Extent) -> View:
     """How an extent stands now."""
-    return view(bench.members, extent, releasable=releasable(reader.catalog, bench.pair[1]))
+    name, catalog = bench.pair[1], reader.catalog
+    return view(bench.members, extent, releasable=releasable(catalog, name), each=told_each(catalog, name))
 
 
 def as_told(told: Told) -> Extent:

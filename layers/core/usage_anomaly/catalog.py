@@ -29,7 +29,7 @@ Attribute = Literal[
     "launch_type",
 ]  # fmt: skip
 # "mib" and "cpu_units" are gib and vcpus in 1/1024, as container services write them.
-Measure = Literal["gib", "mib", "vcpus", "cpu_units", "iops", "throughput", "usd_per_hour_asked"]
+Measure = Literal["gib", "mib", "vcpus", "cpu_units", "iops", "throughput", "usd_per_hour_asked", "hosts"]
 # A JSON Schema made by msgspec says nothing of a dict's keys; decoding checks them all the same.
 AttributeKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Attribute))}})
 MeasureKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Measure))}})
@@ -179,6 +179,11 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 def costs_nothing(kind: Kind, kind_name: str) -> bool:
     """Whether what a series counts is never billed: refused calls, logins."""
     return kind.price == "free" or kind_name.endswith(ATTEMPTS)
+
+
+def has_price(kind: Kind) -> bool:
+    """Whether records can hold what the price of this kind depends on."""
+    return kind.price not in ("none", "emr")
 
 
 SLOTS = ("region", "ids", "account_id", "user", "role", "access_key_id", "function_name")

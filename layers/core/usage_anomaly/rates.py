@@ -135,7 +135,7 @@ def _task(unit: Unit, prices: Prices) -> Price | None:
 
 
 def _commitment(unit: Unit, prices: Prices) -> Price | None:
-    """What the call commits to per hour, as a Savings Plan does; else a Dedicated Host by its family or type.
+    """What the call commits to per hour, as a Savings Plan does; else Dedicated Hosts by their family or type.
 
     Other purchases name an offering only, whose price is in no record, and no list has capacity blocks. Of Bedrock's
     provisioned throughput the lists know only models that are no longer sold.
@@ -143,7 +143,9 @@ def _commitment(unit: Unit, prices: Prices) -> Price | None:
     asked = unit.measures.get("usd_per_hour_asked")
     if asked is not None:
         return Price(usd=asked, basis="commitment named in the call", confidence=1.0, date="") if asked > 0 else None
-    return prices.dedicated_host(unit.region, unit.group.partition(".")[0]) if unit.group else None
+    family = (unit.group or "").partition(" ")[0].partition(".")[0]  # "c5 dedicated hosts"
+    price, hosts = prices.dedicated_host(unit.region, family), unit.measures.get("hosts", 1.0)
+    return None if price is None or hosts == 0 else msgspec.structs.replace(price, usd=price.usd * hosts)
 
 
 def _volume(unit: Unit, volume_type: str, prices: Prices) -> Price | None:

@@ -15,7 +15,7 @@ from msgspec.structs import force_setattr
 
 from usage_anomaly.anomalies.extents import Extent, Extents
 from usage_anomaly.anomalies.life_cycle import WATERMARK, Due, Tick, Told, View, due, update
-from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasable, rules_of
+from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasable, rules_of, told_each
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import ATTEMPTS, Catalog
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
@@ -147,7 +147,8 @@ class Replay:
 
     def view(self, pair: Pair, extent: Extent) -> View:
         """How an extent of the pair stands now."""
-        return view(self.members(pair), extent, releasable=releasable(self.catalog, pair[1]))
+        name, catalog = pair[1], self.catalog
+        return view(self.members(pair), extent, releasable=releasable(catalog, name), each=told_each(catalog, name))
 
     def coverage(self, account_id: str) -> int | None:
         """The first bucket with any record of the account (of any account, for the organization)."""

@@ -32,7 +32,7 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _UNKNOWN = -1
 _WHEN = itemgetter(0)
 _PART = ":"  # i-1:/dev/sda1 hangs on i-1, and ends with it
-_START = "Start"  # how AWS names the calls that start what stood still; all others make something new
+_STARTS = ("Start", "Resume")  # how AWS names the calls that start what stood still; all others make something new
 
 
 def resources(event: UsageEvent) -> list[Resource]:
@@ -83,8 +83,11 @@ class _Line:
 
     def launch(self, row: tuple[datetime, str, str, int]) -> list[datetime]:
         """Add a launch; gives the times of what it changes: later launches with a rate from it or repeating it, and
-        the first release of each."""
-        at = bisect_left(self.launches, row)
+        the first release of each. What one record launched under one name in several groups is one launch: the data
+        nodes and masters of a domain end together."""
+        at = bisect_left(self.launches, row[:3])
+        if at < len(self.launches) and self.launches[at][:3] == row[:3]:
+            row = (*row[:3], _together(row[3], self.launches.pop(at)[3]))
         when, _, call, rate = row
         carried = rate if rate != _UNKNOWN or not at else self.launches[at - 1][4]
         self.launches.insert(at, (*row, carried))
@@ -123,6 +126,11 @@ class _Line:
             if later[2] not in calls:
                 calls.add(later[2])
                 changed.worth.append(later[0])
+
+
+def _together(rate: int, other: int) -> int:
+    """The rate of both, as far as it is known."""
+    return rate + other if _UNKNOWN not in (rate, other) else max(rate, other)
 
 
 class Ledger:
@@ -171,7 +179,7 @@ class Ledger:
         started stood still, whether or not its stop was read.
         """
         line = self._lines.get(resource)
-        if line is None or len(line.launches) < 2 or event.event_name.startswith(_START):
+        if line is None or len(line.launches) < 2 or event.event_name.startswith(_STARTS):
             return False
         ends = bisect_left(line.releases, (event.event_time,))
         since = line.releases[ends - 1][0] if ends else None

@@ -15,7 +15,7 @@ import msgspec
 from usage_anomaly.alerts import updates, words
 from usage_anomaly.alerts.plain import ascii_line, inert
 from usage_anomaly.anomalies import Anomaly, Statement, Step
-from usage_anomaly.catalog import ATTEMPTS, Kind, costs_nothing
+from usage_anomaly.catalog import ATTEMPTS, Kind, costs_nothing, has_price
 from usage_anomaly.detection import Finding
 from usage_anomaly.enrichment import wording
 from usage_anomaly.enrichment.accounts import Account, account_name, ownership
@@ -204,7 +204,7 @@ def _cost(anomaly: Anomaly, kind: Kind) -> list[Line]:
     if costs_nothing(kind, anomaly.kind):
         return [("COST", f"none: {'refused calls' if _is_attempts(anomaly) else kind.many} cost nothing")]
     if cost.usd_per_hour is None:
-        return [("COST", UNPRICED if kind.price == "none" else inert(cost.basis, _SENTENCE))]
+        return [("COST", inert(cost.basis, _SENTENCE) if has_price(kind) else UNPRICED)]
     figures = _rate(anomaly)
     if cost.usd_so_far is not None:
         figures += f"; {words.about(cost.usd_so_far)} USD so far"

@@ -58,6 +58,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     access_key_id: str | None = None
     source_address: str | None = None
     image_id: str | None = None
+    succeeded: bool = False  # True: without calls that failed; a kind of refused calls counts them as its use
     start: datetime | None = None
     end: datetime | None = None
 

@@ -28,7 +28,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     `start` and `last_seen` are buckets; `micro` is micro-dollars an hour, net of releases; `peak`
     thousandths, the highest finding over its limit; `resources` counts the ids in
-    the records, `released` those of them seen released.
+    the records, `released` those of them seen released; `each` is true where none is usual: any more of it is growth.
     """
 
     start: int
@@ -40,6 +40,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     released: int
     releasable: bool
     excluded: tuple[Range, ...] = ()
+    each: bool = False
 
 
 class Due(msgspec.Struct, frozen=True):
@@ -216,16 +217,17 @@ def _when_quiet(told: Told, view: View, tick: Tick) -> Told:
 
 
 def _has_grown(told: Told, view: View, tick: Tick) -> bool:
-    """Twice what was last told, half an hour later; tenfold at once."""
+    """Twice what was last told, or any more where each is told, half an hour later; tenfold at once."""
     ratio = _ratio(told, view)
     waited = tick.minute - told.alerts[-1].at >= timedelta(minutes=RULE.grown_minutes)
     return ratio >= RULE.grown_at_once_factor or (waited and ratio >= RULE.grown_factor)
 
 
 def _ratio(told: Told, view: View) -> float:
-    """How many times what was last told: in quantity, in dollars, or above its limit."""
+    """How many times what was last told: in quantity, in dollars, or above its limit; a second purchase is twice one."""
     figures = ((view.total, told.told_total), (view.micro, told.told_micro), (view.peak, told.told_peak))
-    return max((now / before for now, before in figures if before > 0), default=0.0)
+    ratio = max((now / before for now, before in figures if before > 0), default=0.0)
+    return max(ratio, RULE.grown_factor) if view.each and view.total > told.told_total else ratio
 
 
 def _reminder_due(told: Told) -> datetime:

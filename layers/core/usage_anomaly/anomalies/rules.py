@@ -49,6 +49,11 @@ def rules_of(
     )
 
 
+def told_each(catalog: Catalog, name: str) -> bool:
+    """Whether none is usual in any account: every further use is news."""
+    return all(catalog.limit(name, each) == 0 for each in ("production", "staging", "development"))
+
+
 def releasable(catalog: Catalog, name: str) -> bool:
     """Whether anything releases what the series counts; nothing releases a refused call."""
     return catalog.kind_of(name).releasable and not name.endswith(ATTEMPTS)

@@ -45,7 +45,7 @@ def gather(members: Sequence[Series], extent: Extent) -> Gathered:
     return Gathered(sorted(found, key=lambda each: (each.event_time, each.event_id, each.group or "")), released)
 
 
-def view(members: Sequence[Series], extent: Extent, *, releasable: bool) -> View:
+def view(members: Sequence[Series], extent: Extent, *, releasable: bool, each: bool = False) -> View:
     """The sums that decide on alerts, over one account's series or, for the organization, all accounts' series."""
     total = micro = named = released = 0
     for series in members:
@@ -66,6 +66,7 @@ def view(members: Sequence[Series], extent: Extent, *, releasable: bool) -> View
         resources=named,
         released=released,
         releasable=releasable,
+        each=each,
     )
 
 

@@ -18,7 +18,7 @@ from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import Told, View, mint
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.anomalies.view import Gathered
-from usage_anomaly.catalog import ATTEMPTS, Kind
+from usage_anomaly.catalog import ATTEMPTS, Kind, has_price
 from usage_anomaly.enrichment import cost, evidence, guidance, severity, wording
 from usage_anomaly.enrichment.accounts import Account, account_name, account_type
 from usage_anomaly.resources import Run, resources
@@ -134,9 +134,9 @@ def price(
     anomaly: Anomaly, kind: Kind, gathered: Gathered, *, now: datetime, prices_date: str, median_rate_used: bool
 ) -> Priced:
     """The cost at list price as of `now`, and what it leaves out."""
-    used, has_price = gathered.uses, kind.price != "none"
+    used = gathered.uses
     return Priced(
-        cost=cost.estimate(used, gathered.released, now, prices_date, median_rate_used, has_price),
+        cost=cost.estimate(used, gathered.released, now, prices_date, median_rate_used, has_price(kind)),
         notes=() if _attempts(anomaly) else cost.gaps(used, kind.many),
     )
 
@@ -208,17 +208,19 @@ def complete(
 
 
 def _around(anomaly: Anomaly, start: datetime, now: datetime, ask: Ask) -> list[UsageEvent]:
-    """The account's events that evidence asks about: this kind's, all attempts before, for refusals what got through.
+    """The account's events that evidence asks about: this kind's, all refused before, for refusals what got through.
 
     Asked one by one, so that a busy kind beside it takes no room where the number of events read is limited.
     """
     account_id, before = anomaly.account_id, start - evidence.BEFORE
+    end = max(now, anomaly.last_use)  # a replay's now is the minute of its last record, which may have come later in it
     queries = [
-        Query(kind=anomaly.kind, account_id=account_id, start=before, end=now),
+        Query(kind=anomaly.kind, account_id=account_id, start=before, end=end),
         Query(direction="attempt", account_id=account_id, start=before, end=start),
+        Query(kind=evidence.DENIED, account_id=account_id, start=before, end=start),
     ]
     if _attempts(anomaly):
-        queries.append(Query(direction="use", account_id=account_id, start=start, end=now))
+        queries.append(Query(direction="use", account_id=account_id, start=start, end=end))
     found = {(each.event_id, each.kind, each.group, each.event_time): each for query in queries for each in ask(query)}
     return list(found.values())
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from usage_anomaly.anomalies import Cost
+from usage_anomaly.rates import SPOT_MARKETS
 from usage_anomaly.resources import Resource, resources, runs
 from usage_anomaly.resources import Run as Started
 from usage_anomaly.usage import UsageEvent
@@ -23,6 +24,7 @@ CONFIDENCE_WORDS: dict[str, float] = {"approximate": 0.5, "estimate": 0.6, "rati
 _INEXACT = 0.5
 _MEDIAN_RATE = 0.8  # part of the net rests on launches nobody read
 UNPRICED = "unknown: the records do not hold what the price depends on"
+_NO_TYPE = "type not in the record"
 _HOUR = timedelta(hours=1)
 
 
@@ -90,7 +92,7 @@ def unpriced(uses: Sequence[UsageEvent]) -> Counter[str]:
     missing: Counter[str] = Counter()
     for event in uses:
         if event.direction == "use" and event.usd_per_hour is None and event.usd is None and event.quantity > 0:
-            missing[event.group or "type not in the record"] += event.quantity
+            missing[event.group or _NO_TYPE] += event.quantity
     return missing
 
 
@@ -158,7 +160,7 @@ def _basis(uses: Sequence[UsageEvent], prices_date: str, median_rate_used: bool)
         total = sum(event.quantity for event in uses)
         names = ", ".join(name for name, _ in _largest(missing, 3))
         parts.append(f"unknown for {sum(missing.values()):,} of {total:,} ({names})")
-    spot = sum(event.quantity for event in uses if event.market == "spot")
+    spot = sum(event.quantity for event in uses if event.market in SPOT_MARKETS)
     if spot and not any("Spot" in text for text in bases):
         parts.append(f"approximate: {spot:,} run on Spot, which costs less")
     if median_rate_used:
@@ -175,6 +177,8 @@ def _unknown_basis(uses: Sequence[UsageEvent]) -> str:
     if written:
         return "unknown: " + _largest(written, 1)[0][0]
     names = [name for name, _ in _largest(unpriced(uses), 3)]
+    if names == [_NO_TYPE]:
+        return "unknown: the records tell no type or size"
     return "unknown: no list price for " + ", ".join(names) if names else "unknown: nothing priced was used"
 
 
@@ -192,7 +196,7 @@ def _trust(event: UsageEvent) -> float:
     basis = (event.price_basis or "").lower()
     words = min((trust for word, trust in CONFIDENCE_WORDS.items() if word in basis), default=1.0)
     trust = words if event.price_confidence is None else event.price_confidence
-    return min(trust, _INEXACT) if event.market == "spot" else trust
+    return min(trust, _INEXACT) if event.market in SPOT_MARKETS else trust
 
 
 def _largest(counts: Counter[str], top: int) -> list[tuple[str, int]]:

@@ -22,6 +22,7 @@ from usage_anomaly.enrichment.scene import matching as matching
 from usage_anomaly.resources import Resource, holder, resources
 from usage_anomaly.usage import UsageEvent
 
+DENIED = "api.denied"  # the kind of refused calls that would have used nothing
 BEFORE = timedelta(minutes=60)  # how long before the first use a refused or dry call still belongs to it
 ELSEWHERE = timedelta(hours=24)  # how long before it the same doer's other acts, here or elsewhere, still belong to it
 IDENTITY = "identity.changes"
@@ -149,7 +150,8 @@ def _address(scene: Scene) -> tuple[bool | None, tuple[Statement, ...]]:
     if scene.used is not None:  # the refused calls of the kind say less than its use
         query = msgspec.structs.replace(scene.used, source_address=address)
         refused, before = before, matching(query, scene.used_before)
-        text = wording.address_through(address, before, len(refused), scene.days, scene.context.tallied)
+        number = sum(event.quantity for event in refused)
+        text = wording.address_through(address, before, number, scene.days, scene.context.tallied)
         return not before and not refused, (state("who", text, query, before),)
     text = wording.address_before(address, before, scene.days, scene.context.tallied)
     return not before, (state("who", text, query, before),)
@@ -213,21 +215,29 @@ def _new_groups(scene: Scene) -> tuple[str, ...]:
 
 
 def _before(scene: Scene) -> tuple[int, int, tuple[Statement, ...]]:
-    """Refused and dry calls in the hour before by the same key, else actor, else address: the first that shows any."""
+    """Refused and dry calls in the hour before by the same key, else actor, else address: the first that shows any.
+
+    Those that would have used something are attempts, all others stand under a kind of their own.
+    """
     marks = marks_of(scene)
     if scene.query.direction == "attempt" or not marks:
         return 0, 0, ()
-    base = Query(direction="attempt", account_id=scene.query.account_id, start=scene.first - BEFORE, end=scene.first)
-    tried = []
+    base = Query(account_id=scene.query.account_id, start=scene.first - BEFORE, end=scene.first)
+    ends = scene.first - datetime.resolution  # an anomaly of refused calls begins with one
+    bases = (msgspec.structs.replace(base, direction="attempt"), msgspec.structs.replace(base, kind=DENIED, end=ends))
+    statements, dry, refused = list[Statement](), 0, 0
     for name, narrowed in marks:
-        query = msgspec.structs.replace(base, **narrowed)
-        tried.append((name, query, ask(scene.context, query)))
-    name, query, found = next((each for each in tried if each[2]), tried[-1])
-    dry = sum(event.quantity for event in found if event.dry_run)
-    refused = sum(event.quantity for event in found) - dry
-    names = [name] if found else [each for each, _ in marks]
-    begins = _begins_after(scene, scene.first - BEFORE)
-    return refused, dry, (state("before", wording.before(found, names, begins), query, found),)
+        for query in (msgspec.structs.replace(each, **narrowed) for each in bases):
+            found = ask(scene.context, query)
+            if found:
+                statements.append(state("before", wording.before(found, [name]), query, found))
+                dry += sum(event.quantity for event in found if event.dry_run)
+                refused += sum(event.quantity for event in found if not event.dry_run)
+        if statements:
+            return refused, dry, tuple(statements)
+    names = [name for name, _ in marks]
+    text = wording.before((), names, _begins_after(scene, scene.first - BEFORE))
+    return 0, 0, (state("before", text, msgspec.structs.replace(bases[0], **marks[-1][1]), ()),)
 
 
 def _begins_after(scene: Scene, moment: datetime) -> datetime | None:
@@ -243,7 +253,8 @@ def _meanwhile(scene: Scene) -> tuple[Statement, ...]:
         return ()
     name, narrowed = marks[0]
     query = msgspec.structs.replace(
-        Query(direction="use", account_id=scene.query.account_id, start=scene.first, end=scene.last), **narrowed
+        Query(direction="use", account_id=scene.query.account_id, succeeded=True, start=scene.first, end=scene.last),
+        **narrowed,
     )
     found = ask(scene.context, query)
     return (state("through", wording.through(found, name), query, found),)

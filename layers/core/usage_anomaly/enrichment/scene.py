@@ -75,6 +75,7 @@ def matching(query: Query, events: Sequence[UsageEvent]) -> list[UsageEvent]:
         and all(read(event) == value for read, value in wanted)
         and (query.not_account_id is None or event.account_id != query.not_account_id)
         and (query.not_kind is None or event.kind != query.not_kind)
+        and not (query.succeeded and event.error_code)
     ]
     return sorted(found, key=lambda event: (event.event_time, event.event_id, event.kind, event.group or ""))
 

@@ -91,13 +91,21 @@ def calls(uses: Sequence[UsageEvent], tallied: bool = False) -> str:
 
 def refusals(attempts: Sequence[UsageEvent]) -> str:
     """ "300 refused and 12 dry RunInstances (VcpuLimitExceeded 300)"."""
-    names = _ranked(Counter(event.event_name for event in attempts), 3)
-    dry = sum(1 for event in attempts if event.dry_run)
-    refused = len(attempts) - dry
+    names = _ranked(_quantities((event.event_name, event) for event in attempts), 3)
+    dry = sum(event.quantity for event in attempts if event.dry_run)
+    refused = sum(event.quantity for event in attempts) - dry
     numbers = " and ".join(f"{count:,} {word}" for count, word in ((refused, "refused"), (dry, "dry")) if count)
     text = f"{numbers or '0'} {', '.join(name for name, _ in names) or 'calls'}"
-    codes = Counter(event.error_code for event in attempts if event.error_code and not event.dry_run)
+    codes = _quantities((each.error_code, each) for each in attempts if each.error_code and not each.dry_run)
     return text + (f" ({', '.join(f'{clip(code)} {count:,}' for code, count in _ranked(codes, 3))})" if codes else "")
+
+
+def _quantities(named: Iterable[tuple[str, UsageEvent]]) -> Counter[str]:
+    """By name; an event of a busy kind stands for several calls."""
+    counts: Counter[str] = Counter()
+    for name, event in named:
+        counts[name] += event.quantity
+    return counts
 
 
 def size(uses: Sequence[UsageEvent]) -> str:
@@ -157,7 +165,8 @@ def refused_before(actor: Actor, before: Sequence[UsageEvent], days: float) -> s
     """Whether the actor's calls of the kind were refused before."""
     if not before:
         return f"no refused calls by {identity(actor.arn)} before, {read_for(days)}"
-    return f"{several(len(before), 'refused call', 'refused calls')} by {identity(actor.arn)} {read_for(days)}"
+    number = sum(event.quantity for event in before)
+    return f"{several(number, 'refused call', 'refused calls')} by {identity(actor.arn)} {read_for(days)}"
 
 
 def none_through(actor: Actor, days: float) -> str:
@@ -233,7 +242,8 @@ def before(found: Sequence[UsageEvent], names: Sequence[str], begins: datetime |
     for (dry, name, code), events in runs:
         group = list(events)
         reason = f" ({clip(code)})" if code and not dry else ""
-        parts.append(f"{group[0].event_time:%H:%M} {len(group):,} {'dry' if dry else 'refused'} {clip(name)}{reason}")
+        number = sum(event.quantity for event in group)
+        parts.append(f"{group[0].event_time:%H:%M} {number:,} {'dry' if dry else 'refused'} {clip(name)}{reason}")
     more = f"; and {len(parts) - 4:,} more" if len(parts) > 4 else ""
     return "; ".join(parts[:4]) + more + f", by the same {names[0]}"
 

@@ -142,7 +142,9 @@ def ask(client: OpenSearch, query: Query, limit: int = 2_000, page: int = PAGE) 
     if bounds:
         filters.append({"range": {"event_time": {**bounds, "format": "epoch_millis"}}})
     unwanted = [("account_id", query.not_account_id), ("kind", query.not_kind)]
-    left_out = [{"term": {field: value}} for field, value in unwanted if value is not None]
+    left_out: list[Answer] = [{"term": {field: value}} for field, value in unwanted if value is not None]
+    if query.succeeded:
+        left_out.append({"exists": {"field": "error_code"}})
     found: list[UsageEvent] = []
     for hit in _hits(client, {"bool": {"filter": filters, "must_not": left_out}}, "desc", min(page, limit)):
         found += matching(query, [_event(hit)])

@@ -10,7 +10,7 @@ import msgspec
 
 from usage_anomaly.anomalies import Anomaly, Cost
 from usage_anomaly.anomalies.view import nets_unread_launch
-from usage_anomaly.catalog import ATTEMPTS, Catalog
+from usage_anomaly.catalog import Catalog, costs_nothing
 from usage_anomaly.enrichment.compose import price
 from usage_anomaly.series import bucket_of
 from usage_anomaly.workflow.reading import Asking, Past, collect
@@ -39,11 +39,11 @@ def run(event: Mapping[str, Any], past: Past, catalog: Catalog, prices_date: str
 def _estimate(given: CostInput, past: Past, catalog: Catalog, prices_date: str) -> Costed:
     anomaly, kind = given.anomaly, catalog.kind_of(given.anomaly.kind)
     material = collect(anomaly, kind, Asking(past, catalog))
-    read, said = material.quantity(), anomaly.kind.endswith(ATTEMPTS)
-    if read == 0 < anomaly.total and not said:
+    read, free = material.quantity(), costs_nothing(kind, anomaly.kind)
+    if read == 0 < anomaly.total and not free:
         return Costed(gaps=("cost: not available, the usage events are not in the index",))
     last = bucket_of(anomaly.last_use)
     median = any(nets_unread_launch(series, anomaly.findings, last) for series in material.members)
     priced = price(anomaly, kind, material.gathered, now=given.now, prices_date=prices_date, median_rate_used=median)
-    partly = () if read >= anomaly.total or said else (f"cost: of {read:,} of {anomaly.total:,} {kind.many}",)
+    partly = () if read >= anomaly.total or free else (f"cost: of {read:,} of {anomaly.total:,} {kind.many}",)
     return Costed(cost=priced.cost, notes=priced.notes, gaps=partly)

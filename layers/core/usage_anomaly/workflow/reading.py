@@ -19,7 +19,7 @@ from usage_anomaly.anomalies.view import Gathered, gather
 from usage_anomaly.catalog import ATTEMPTS, Catalog, Kind
 from usage_anomaly.enrichment.evidence import matching
 from usage_anomaly.resources import resources
-from usage_anomaly.series import Series, bucket_of
+from usage_anomaly.series import Series, bucket_of, bucket_start
 from usage_anomaly.usage import UsageEvent
 
 MOST_EVENTS = 2_000
@@ -47,9 +47,10 @@ class Asking:
         return found[-MOST_EVENTS:]
 
     def _found(self, query: Query) -> list[UsageEvent]:
-        if query.kind in self._busy and query.account_id and query.start and query.end:
+        kind = query.kind or ""
+        if kind.removesuffix(ATTEMPTS) in self._busy and query.account_id and query.start and query.end:
             after = query.end + datetime.resolution
-            return matching(query, self._past.tallied(query.account_id, query.kind or "", query.start, after))
+            return matching(query, self._past.tallied(query.account_id, kind, query.start, after))
         return list(self._past.ask(query))
 
 
@@ -68,7 +69,10 @@ def collect(anomaly: Anomaly, kind: Kind, ask: Asking) -> Material:
     attempts = anomaly.kind.endswith(ATTEMPTS)
     whose = Query(kind=anomaly.kind, account_id=None if anomaly.account_id == ORGANIZATION else anomaly.account_id)
     used = msgspec.structs.replace(whose, direction="attempt" if attempts else "use")
-    uses = ask(msgspec.structs.replace(used, start=anomaly.first_use, end=anomaly.last_use))
+    end = anomaly.last_use
+    if kind.keep == "tally":  # the last use is as merged events have it: the first of its like within five minutes
+        end = bucket_start(bucket_of(end) + 1) - datetime.resolution
+    uses = ask(msgspec.structs.replace(used, start=anomaly.first_use, end=end))
     released: Sequence[UsageEvent] = ()
     if kind.releasable and not attempts:
         first = min([anomaly.first_use, *(finding.window_start for finding in anomaly.findings)])
@@ -85,7 +89,7 @@ def collect(anomaly: Anomaly, kind: Kind, ask: Asking) -> Material:
     series = [members[each] for each in sorted(members)]
     span = Extent(start=bucket_of(anomaly.first_use), last_seen=bucket_of(anomaly.last_use), telling=True, findings=())
     gathered = gather(series, span)
-    within = [event for event in gathered.uses if anomaly.first_use <= event.event_time <= anomaly.last_use]
+    within = [event for event in gathered.uses if anomaly.first_use <= event.event_time <= end]
     return Material(Gathered(within, gathered.released), series)
 
 
