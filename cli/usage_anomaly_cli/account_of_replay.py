@@ -21,6 +21,7 @@ from usage_anomaly_cli.reckoning import Reckoning
 WIDTH = 9
 _PATH = 1_000
 GAPS_SHOWN = REJECTS_SHOWN = ODDITIES_SHOWN = 3
+REDACTED = "accounts, names, ids, keys, addresses and files are pseudonyms; AWS's own words, times and figures are not"
 HEADER = ("SEV", "ACCOUNT", "WHAT", "WHEN UTC", "USD/h", "WHO")
 
 
@@ -37,6 +38,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     prices_date: str
     seconds: float
     min_severity: float
+    redacted: bool = False
 
 
 def head(story: Story) -> list[str]:
@@ -60,6 +62,8 @@ def head(story: Story) -> list[str]:
         lines.append(_line("Absent", "; ".join(inert(each, 200) for each in story.absent)))
     lines.append(_line("Judged", "limits and burn rate; not in this version: baseline, first use"))
     lines.append(_line("Prices", _prices(story)))
+    if story.redacted:
+        lines.append(_line("Redacted", REDACTED))
     return lines
 
 

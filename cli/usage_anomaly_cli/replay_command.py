@@ -22,6 +22,7 @@ from usage_anomaly_cli import account_of_replay, store
 from usage_anomaly_cli.account_of_replay import Story
 from usage_anomaly_cli.reading import Source, find_objects
 from usage_anomaly_cli.reckoning import GLOBAL_REGION, summary
+from usage_anomaly_cli.redact_options import redact_options, redaction_of
 from usage_anomaly_cli.running import Plan, Run, anomalies, loaded, run
 
 _JSON = msgspec.json.Encoder()
@@ -66,6 +67,7 @@ class Kinds(click.ParamType[frozenset[str]]):
     "--events", "events_file", type=click.Path(path_type=Path, dir_okay=False), help="Write usage events as JSON lines."
 )
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that read.")
+@redact_options
 def replay(
     paths: tuple[str, ...],
     accounts: Path | None,
@@ -79,6 +81,8 @@ def replay(
     summary_file: Path | None,
     events_file: Path | None,
     jobs: int,
+    redact: bool,
+    redact_key: Path | None,
 ) -> None:
     """Find what is unusual in CloudTrail files: folders, zip files, .json.gz, .json, JSON lines.
 
@@ -86,11 +90,13 @@ def replay(
     """
     started = time.monotonic()
     _refuse(since, until, [output, summary_file, events_file])
-    plan = Plan(accounts=_accounts(accounts), kinds=kinds, since=_utc(since), until=_utc(until), jobs=jobs)
+    redaction = redaction_of(redact, redact_key)
+    known = _accounts(accounts) if redaction is None else redaction.accounts(_accounts(accounts))
+    plan = Plan(accounts=known, kinds=kinds, since=_utc(since), until=_utc(until), jobs=jobs, redaction=redaction)
     finished = _read(paths, plan, events_file)
     every = anomalies(finished, plan)
     try:
-        store.keep(every, plan.accounts, store.place())
+        store.keep(every, plan.accounts, store.place(), redacted=redaction is not None)
     except OSError as error:  # the result itself is not lost
         click.echo(f"usage-anomaly: show will not find this replay: {store.place()}: {error.strerror}", err=True)
     chosen = [each for each in every if (everything or each.alerts) and each.severity >= min_severity]
@@ -99,7 +105,10 @@ def replay(
         counted = summary(finished.reckoning, finished.replay.counts, every, list(absent))
         summary_file.write_bytes(msgspec.json.format(_JSON.encode(counted), indent=2) + b"\n")
     story = _story(finished, plan, every, chosen, list(absent.values()), time.monotonic() - started, min_severity)
-    _print(story, form, output, [shlex.quote(path) for path in paths], accounts)
+    if redaction is None:
+        _print(story, form, output, [shlex.quote(path) for path in paths], accounts)
+    else:
+        _print(story, form, output, ["PATH"], None)
 
 
 def _refuse(since: datetime | None, until: datetime | None, files: Sequence[Path | None]) -> None:
@@ -171,6 +180,7 @@ def _story(
         prices_date=prices.date,
         seconds=seconds,
         min_severity=min_severity,
+        redacted=plan.redaction is not None,
     )
 
 

@@ -32,16 +32,21 @@ from usage_anomaly.series import bucket_of, bucket_start
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly_cli.reading import Result, Source, read_objects
 from usage_anomaly_cli.reckoning import Reckoning
+from usage_anomaly_cli.redaction import Redaction
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay is asked for. `since` and `until` (UTC) limit what is judged, not what is read."""
+    """What a replay is asked for. `since` and `until` (UTC) limit what is judged, not what is read.
+
+    With a `redaction` all that follows, from the objects read to the sentences, knows pseudonyms only; so do `accounts`.
+    """
 
     accounts: Mapping[str, Account]
     kinds: frozenset[str] | None = None
     since: datetime | None = None
     until: datetime | None = None
     jobs: int = 1
+    redaction: Redaction | None = None
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -73,7 +78,9 @@ def run(
     catalog, prices = loaded()
     reckoning = Reckoning()
     replay = Replay(catalog, plan.accounts, kinds=plan.kinds, since=plan.since, until=plan.until)
-    results = read_objects(sources, plan.jobs, extract, frozenset(prices.regions))
+    results: Iterable[Result[ObjectRead]] = read_objects(sources, plan.jobs, extract, frozenset(prices.regions))
+    if plan.redaction is not None:
+        results = map(plan.redaction.result, results)
     now = datetime(1970, 1, 1, tzinfo=UTC)
     for minute, arrivals in minutes(_counted(results, reckoning, done)):
         replay.tick(minute, arrivals)

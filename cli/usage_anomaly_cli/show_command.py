@@ -10,7 +10,9 @@ import msgspec
 from usage_anomaly import catalog
 from usage_anomaly.alerts import mail
 from usage_anomaly.enrichment.accounts import read_accounts
+from usage_anomaly.errors import UnusableInput
 from usage_anomaly_cli import record_text, store
+from usage_anomaly_cli.redact_options import redact_options, redaction_of
 
 
 @click.command()
@@ -23,18 +25,30 @@ from usage_anomaly_cli import record_text, store
 )
 @click.option("--accounts", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="JSON list of accounts.")
 @click.option("--format", "form", type=click.Choice(["full", "mail", "json"]), default="full", show_default=True)
-def show(identity: str | None, source: Path | None, accounts: Path | None, form: str) -> None:
+@redact_options
+def show(
+    identity: str | None,
+    source: Path | None,
+    accounts: Path | None,
+    form: str,
+    redact: bool,
+    redact_key: Path | None,
+) -> None:
     """Show one anomaly of the last replay: its alert as mail text, then its record (steps, policy, evidence, ids).
 
-    Without an ID: the most severe one.
+    Without an ID: the most severe one. --redact refuses what was replayed without it.
     """
     kept = store.find(identity, source or store.place())
+    redaction = redaction_of(redact, redact_key)
+    if redaction is not None and not kept.redacted:  # its sentences are made; only before that can values be exchanged
+        raise UnusableInput("this replay was not redacted, and its text cannot be: replay again with --redact")
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(kept.anomaly), indent=2).decode())
         return
     account = kept.account
     if accounts is not None:
-        account = read_accounts(accounts.read_bytes(), str(accounts)).get(kept.anomaly.account_id)
+        known = read_accounts(accounts.read_bytes(), str(accounts))
+        account = (redaction.accounts(known) if redaction else known).get(kept.anomaly.account_id)
     kind = catalog.load().kind_of(kept.anomaly.kind)
     message = mail.render(kept.anomaly, kind, account, update=len(kept.anomaly.alerts) - 1, recipient="replay")
     click.echo(f"Subject: {message.subject}\n\n{message.text}")

@@ -21,6 +21,7 @@ class Kept(msgspec.Struct, frozen=True):
 
     anomaly: Anomaly
     account: Account | None = None
+    redacted: bool = False  # whether it was made of pseudonyms
 
 
 def place(environment: Mapping[str, str] = os.environ) -> Path:
@@ -29,11 +30,12 @@ def place(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(base) / "usage-anomaly" / "last-replay.jsonl"
 
 
-def keep(anomalies: Sequence[Anomaly], accounts: Mapping[str, Account], file: Path) -> None:
+def keep(anomalies: Sequence[Anomaly], accounts: Mapping[str, Account], file: Path, *, redacted: bool = False) -> None:
     """Write the anomalies of a replay, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(f".{os.getpid()}")
-    draft.write_bytes(b"".join(_LINES.encode(Kept(each, accounts.get(each.account_id))) + b"\n" for each in anomalies))
+    kept = (Kept(each, accounts.get(each.account_id), redacted) for each in anomalies)
+    draft.write_bytes(b"".join(_LINES.encode(each) + b"\n" for each in kept))
     draft.replace(file)
 
 
