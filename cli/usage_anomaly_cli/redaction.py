@@ -11,9 +11,10 @@ import base64
 import hashlib
 import ipaddress
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,7 +26,11 @@ from usage_anomaly.intake import ObjectRead
 from usage_anomaly.replay import Arrival
 from usage_anomaly.usage import UNKNOWN, UsageEvent
 from usage_anomaly_cli import aws_words
+from usage_anomaly_cli.deeds import ActorRead, Created, Deed, Done, Used
+from usage_anomaly_cli.doers import Doer
 from usage_anomaly_cli.reading import TRAIL_SUFFIXES, Result
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 HASH = 12  # hexadecimal digits: among 100,000 names two share a pseudonym under one of 50,000 keys
 CACHED = 1 << 16  # values of each sort whose pseudonym is kept; about 20 MB at most
@@ -62,20 +67,34 @@ class Redaction:
             "user_agent": self.agent,
             "record_location": self.location,
         }
+        self._of_deeds: dict[str, Callable[[str], str]] = {
+            **{field: self._fields[field] for field in ("event_id", "account_id", "region", "access_key_id")},
+            **{field: self._fields[field] for field in ("error_code", "source_address", "user_agent")},
+            "source": self.address,
+            "call": self.code,
+            "arn": self.identity,
+            "record_location": self.location,
+        }
 
     def event(self, event: UsageEvent) -> UsageEvent:
         """The event with pseudonyms; what it counts, costs and says about time stays."""
-        changed: dict[str, Any] = {}
-        for field, pseudonym in self._fields.items():
-            value = getattr(event, field)
-            if value is not None:
-                changed[field] = pseudonym(value)
-        changed["resource_ids"] = tuple(map(self.text, event.resource_ids))
-        return msgspec.structs.replace(event, **changed)
+        return _exchanged(event, self._fields, resource_ids=tuple(map(self.text, event.resource_ids)))
 
-    def fields(self) -> frozenset[str]:
-        """The fields of a usage event that are exchanged."""
-        return frozenset({*self._fields, "resource_ids"})
+    def deed(self, deed: Deed) -> Deed:
+        """One call of a doer."""
+        made = deed.created
+        created = made and Created(made.what, self.text(made.identity), self.text(made.whose) if made.whose else None)
+        about, ids = tuple(map(self.text, deed.about)), tuple(map(self.text, deed.ids))
+        used = tuple(Used(each.quantity, each.unit, each.group and self.group(each.group)) for each in deed.used)
+        return _exchanged(deed, self._of_deeds, about=about, ids=ids, used=used, created=created)
+
+    def doer(self, doer: Doer) -> Doer:
+        """Whom the reader asked for."""
+        return Doer(self.identity(doer.text), doer.sort)
+
+    def identity(self, value: str) -> str:
+        """An ARN, a key, a name, an address or a service."""
+        return self.address(value) if value.endswith(".amazonaws.com") else self.text(value)
 
     def accounts(self, accounts: Mapping[str, Account]) -> dict[str, Account]:
         """The accounts file; what tells an account's type stays."""
@@ -85,6 +104,20 @@ class Redaction:
         """What was read of one object."""
         value = None if result.value is None else self._object(result.value)
         return msgspec.structs.replace(self.of_file(result), value=value)
+
+    def actor(self, result: Result[ActorRead]) -> Result[ActorRead]:
+        """What was read of one object for one doer."""
+        read = result.value
+        if read is None:
+            return self.of_file(result)
+        changed = msgspec.structs.replace(
+            read,
+            done=[Done(each.key, self.deed(each.deed), tuple(map(self.event, each.events))) for each in read.done],
+            releases=list(map(self.event, read.releases)),
+            keys=frozenset((self.text(arn), self.text(key)) for arn, key in read.keys),
+            alike=Counter({self.identity(each): count for each, count in read.alike.items()}),
+        )
+        return msgspec.structs.replace(self.of_file(result), value=changed)
 
     def of_file(self, result: Result[Any]) -> Result[Any]:
         """The name of an object and what was said of it; its value stays."""
@@ -267,6 +300,11 @@ class Redaction:
             mixed = int.from_bytes(self._digest(f"{sort}/{turn}/{right}", 8), "big")
             left, right = right, (left + mixed) % half
         return left * half + right
+
+
+def _exchanged(struct: T, pseudonyms: Mapping[str, Callable[[str], str]], **others: object) -> T:
+    changed = {field: new(value) for field, new in pseudonyms.items() if (value := getattr(struct, field)) is not None}
+    return msgspec.structs.replace(struct, **changed, **others)
 
 
 def _known(piece: str) -> bool:

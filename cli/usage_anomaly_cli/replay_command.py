@@ -20,10 +20,11 @@ from usage_anomaly.errors import UnusableInput
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly_cli import account_of_replay, store
 from usage_anomaly_cli.account_of_replay import Story
+from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.reading import Source, find_objects
-from usage_anomaly_cli.reckoning import GLOBAL_REGION, summary
+from usage_anomaly_cli.reckoning import GLOBAL_REGION, nothing_read, summary
 from usage_anomaly_cli.redact_options import redact_options, redaction_of
-from usage_anomaly_cli.running import Plan, Run, anomalies, loaded, run
+from usage_anomaly_cli.running import Plan, Run, anomalies, run
 
 _JSON = msgspec.json.Encoder()
 _LACKS = {
@@ -31,7 +32,7 @@ _LACKS = {
     "read events": "calls that only read",
     "global events": f"records of {GLOBAL_REGION}, where global services log",
 }
-_TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ")
+TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ")
 
 
 class Kinds(click.ParamType[frozenset[str]]):
@@ -52,9 +53,9 @@ class Kinds(click.ParamType[frozenset[str]]):
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--accounts", type=click.Path(path_type=Path), help="JSON list of {id, name, status, tags{}}.")
 @click.option(
-    "--since", type=click.DateTime(_TIMES), help="Judge use from this time on, UTC; all that is read is history."
+    "--since", type=click.DateTime(TIMES), help="Judge use from this time on, UTC; all that is read is history."
 )
-@click.option("--until", type=click.DateTime(_TIMES), help="Judge use before this time, UTC.")
+@click.option("--until", type=click.DateTime(TIMES), help="Judge use before this time, UTC.")
 @click.option("--kinds", type=Kinds(), help="Judge and count these kinds only.")
 @click.option("--min-severity", type=click.FloatRange(0, 10), default=0.0, help="Leave out what is less severe.")
 @click.option("--all", "everything", is_flag=True, help="Show recorded anomalies too: habits, and limits they excuse.")
@@ -89,10 +90,10 @@ def replay(
     Needs no AWS and no server. Exits 0 with or without anomalies, 2 where the input cannot be used.
     """
     started = time.monotonic()
-    _refuse(since, until, [output, summary_file, events_file])
+    refuse(since, until, [output, summary_file, events_file])
     redaction = redaction_of(redact, redact_key)
     known = _accounts(accounts) if redaction is None else redaction.accounts(_accounts(accounts))
-    plan = Plan(accounts=known, kinds=kinds, since=_utc(since), until=_utc(until), jobs=jobs, redaction=redaction)
+    plan = Plan(accounts=known, kinds=kinds, since=utc(since), until=utc(until), jobs=jobs, redaction=redaction)
     finished = _read(paths, plan, events_file)
     every = anomalies(finished, plan)
     try:
@@ -111,7 +112,7 @@ def replay(
         _print(story, form, output, ["PATH"], None)
 
 
-def _refuse(since: datetime | None, until: datetime | None, files: Sequence[Path | None]) -> None:
+def refuse(since: datetime | None, until: datetime | None, files: Sequence[Path | None]) -> None:
     """Refuse what cannot lead to a result, before anything is read."""
     if since is not None and until is not None and since >= until:
         raise UnusableInput(
@@ -127,16 +128,10 @@ def _refuse(since: datetime | None, until: datetime | None, files: Sequence[Path
 
 def _read(paths: Sequence[str], plan: Plan, events_file: Path | None) -> Run:
     sources = find_objects(paths)
-    with _progress(sources) as done, _events(events_file) as keep:
+    with progress(sources) as done, _events(events_file) as keep:
         finished = run(sources, plan, done, keep)
     if finished.reckoning.records == 0:
-        reasons = (
-            "; ".join(f"{each.file}: {each.reason}" for each in finished.reckoning.rejected[:3]) or "no file in it"
-        )
-        raise UnusableInput(
-            f"no CloudTrail record in {', '.join(paths)} ({reasons}); give log objects (.json.gz), JSON lines, "
-            "or a folder or zip file of them"
-        )
+        raise nothing_read(paths, finished.reckoning.rejected)
     return finished
 
 
@@ -205,12 +200,12 @@ def _accounts(file: Path | None) -> Mapping[str, Account]:
     return read_accounts(content, str(file))
 
 
-def _utc(moment: datetime | None) -> datetime | None:
+def utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 @contextmanager
-def _progress(sources: Sequence[Source]) -> Iterator[Callable[[], object]]:
+def progress(sources: Sequence[Source]) -> Iterator[Callable[[], object]]:
     """A bar on a terminal's stderr; silence elsewhere."""
     if not sys.stderr.isatty():
         yield lambda: None

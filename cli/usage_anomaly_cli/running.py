@@ -7,29 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 import msgspec
 
-from usage_anomaly import catalog as catalogs
 from usage_anomaly.anomalies import Anomaly, Query, State
 from usage_anomaly.anomalies.life_cycle import QUIET
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.anomalies.view import gather, nets_unread_launch
-from usage_anomaly.catalog import Catalog
 from usage_anomaly.detection import READY
 from usage_anomaly.detection.limits import FIGURES
-from usage_anomaly.enrichment import prices as price_lists
 from usage_anomaly.enrichment.accounts import Account
 from usage_anomaly.enrichment.compose import Material, compose
 from usage_anomaly.enrichment.evidence import matching
 from usage_anomaly.enrichment.expected import usual
-from usage_anomaly.enrichment.prices import PriceTable
 from usage_anomaly.envelopes import Payload
 from usage_anomaly.intake import ObjectRead, read_object
 from usage_anomaly.replay import Arrival, Outcome, Replay
 from usage_anomaly.series import bucket_of, bucket_start
 from usage_anomaly.usage import UsageEvent
+from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.reading import Result, Source, read_objects
 from usage_anomaly_cli.reckoning import Reckoning
 from usage_anomaly_cli.redaction import Redaction
@@ -55,12 +51,6 @@ class Run(msgspec.Struct, frozen=True):
     replay: Replay
     reckoning: Reckoning
     now: datetime
-
-
-@lru_cache(maxsize=1)
-def loaded() -> tuple[Catalog, PriceTable]:
-    """The bundled catalog and price table, read once a process."""
-    return catalogs.load(), price_lists.load()
 
 
 def extract(payload: Payload, _name: str) -> ObjectRead:
