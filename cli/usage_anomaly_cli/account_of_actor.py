@@ -24,7 +24,7 @@ SHOWN = 4  # of addresses, agents, keys, regions in a head line
 IDS_SHOWN = 3
 CREATED_SHOWN = ALIKE_SHOWN = 10
 STEPS_SHOWN = 12
-_COMMAND = 400
+_COMMAND = 1_000
 _WIDEST = 60  # of a column; what is longer runs over
 _HEADER = ("TIME UTC", "DOES", "CALLS", "WHERE", "FROM")
 
@@ -188,7 +188,7 @@ def tail(told: Told) -> list[str]:
     text += _created(told)
     steps = told.case.steps(told.catalog)
     if steps:
-        text += [*([""] if made or text[1:] else []), "Next"]
+        text += [*([""] if made or text[1:] else []), "To stop it, where it is not meant to be"]
     for step_number, step in enumerate(steps[:STEPS_SHOWN], start=1):
         text += _step(step_number, step)
     if len(steps) > STEPS_SHOWN:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Iterable
 from datetime import datetime
@@ -13,7 +12,7 @@ import click
 import msgspec
 
 from usage_anomaly_cli import account_of_actor
-from usage_anomaly_cli.account_of_actor import Told
+from usage_anomaly_cli.account_of_actor import Told, quoted
 from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.case import Case, lines
 from usage_anomaly_cli.deeds import ActorRead, Asked, extract
@@ -85,7 +84,7 @@ def actor(
         catalog=catalog,
         prices_date=prices.date,
         seconds=time.monotonic() - started,
-        paths="PATH" if redaction is not None else shlex.join(paths),
+        paths="PATH" if redaction is not None else " ".join(quoted(path) for path in paths),
         redacted=redaction is not None,
     )
     head, tail = account_of_actor.head(told), account_of_actor.tail(told)
