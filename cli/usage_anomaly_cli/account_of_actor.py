@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -86,7 +87,8 @@ def _of_deeds(told: Told) -> list[str]:
     ]
     if keys:
         lines.append(_said("Keys", _few(keys)))
-    others = sorted({key for arn, key in case.keys if key not in keys and arn in {deed.arn for deed in deeds}})
+    doers = {deed.arn for deed in deeds}
+    others = sorted({key for arn, key in case.keys if key not in keys and arn in doers})
     if others:
         shown = ", ".join(inert(key, 40) for key in others[:SHOWN])
         more = f" and {len(others) - SHOWN:,} more" if len(others) > SHOWN else ""
@@ -229,11 +231,7 @@ def _created(told: Told) -> list[str]:
 
 def quoted(text: str) -> str:
     """A value of a record within a command: quoted for the shell, and inert."""
-    plain = inert(text, _COMMAND)
-    return "'" + plain.replace("'", "'\\''") + "'" if not _PLAIN.issuperset(plain) or plain.startswith("-") else plain
-
-
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")
+    return shlex.quote(inert(text, _COMMAND))
 
 
 def _step(step_number: int, step: Step) -> Iterable[str]:

@@ -91,16 +91,26 @@ def tail(story: Story, paths: Sequence[str], accounts: str | None = None) -> lis
     lines += [_line("Odd" if first else "", text) for first, text in _firsts(_oddities(story.reckoning))]
     lines += [_line("Rejected" if first else "", text) for first, text in _firsts(_rejects(story.reckoning))]
     lines.append("")
-    place = " ".join(inert(path, _PATH) for path in paths)
+    place = named = " ".join(inert(path, _PATH) for path in paths)
     place += f" --accounts {inert(accounts, _PATH)}" if accounts else ""
     worst = max(story.shown, key=lambda each: each.severity, default=None)
     if worst is not None:
         lines.append(_line("Next", f"usage-anomaly show {shlex.quote(inert(worst.id, 200))}"))
+        lines += [_line("", f"usage-anomaly actor {doer} {named}") for doer in _doer(worst, story.redacted)]
     elif recorded:
         lines.append(_line("Next", f"usage-anomaly replay {place} --all"))
     else:
         lines.append(_line("Next", "usage-anomaly catalog list  (what is watched, and its limits)"))
     return lines
+
+
+def _doer(anomaly: Anomaly, redacted: bool) -> list[str]:
+    """The first doer as `actor` takes it: its long-lived key, else its ARN; it takes no pseudonym."""
+    first = anomaly.actors[0] if anomaly.actors else None
+    if first is None or not first.arn or redacted:
+        return []
+    key = first.access_key_id if first.long_lived_key else None
+    return [shlex.quote(inert(key or first.arn, _PATH))]
 
 
 def _row(anomaly: Anomaly, catalog: Catalog) -> tuple[str, ...]:

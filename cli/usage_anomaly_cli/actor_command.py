@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from usage_anomaly_cli.doers import read_doer
 from usage_anomaly_cli.reading import Result, find_objects, read_objects
 from usage_anomaly_cli.reckoning import nothing_read
 from usage_anomaly_cli.redact_options import redact_options, redaction_of
+from usage_anomaly_cli.redaction import Redaction
 from usage_anomaly_cli.replay_command import TIMES, progress, refuse, utc
 
 _JSON = msgspec.json.Encoder()
@@ -63,26 +64,15 @@ def actor(
     refuse(since, until, [])
     asked = Asked(read_doer(doer), utc(since), utc(until))
     redaction = redaction_of(redact, redact_key)
-    case = Case()
-    sources = find_objects(paths)
-    catalog, prices = loaded()
-    with progress(sources) as done:
-        results: Iterable[Result[ActorRead]] = read_objects(
-            sources, jobs, partial(extract, asked=asked), frozenset(prices.regions)
-        )
-        for result in results if redaction is None else map(redaction.actor, results):
-            case.add(result)
-            done()
-    if case.records == 0:
-        raise nothing_read(paths, case.rejected)
+    case = _read(paths, asked, jobs, redaction)
     deeds = case.deeds()
     told = Told(
         doer=asked.doer if redaction is None else redaction.doer(asked.doer),
         case=case,
         deeds=deeds,
         lines=lines(deeds, reads=reads),
-        catalog=catalog,
-        prices_date=prices.date,
+        catalog=loaded()[0],
+        prices_date=loaded()[1].date,
         seconds=time.monotonic() - started,
         paths="PATH" if redaction is not None else " ".join(quoted(path) for path in paths),
         redacted=redaction is not None,
@@ -93,3 +83,17 @@ def actor(
         return
     click.echo(b"".join(_JSON.encode(deed) + b"\n" for deed in deeds), nl=False)
     click.echo("\n".join([*head, *tail]), err=True)
+
+
+def _read(paths: Sequence[str], asked: Asked, jobs: int, redaction: Redaction | None) -> Case:
+    case, sources = Case(), find_objects(paths)
+    with progress(sources) as done:
+        results: Iterable[Result[ActorRead]] = read_objects(
+            sources, jobs, partial(extract, asked=asked), frozenset(loaded()[1].regions)
+        )
+        for result in results if redaction is None else map(redaction.actor, results):
+            case.add(result)
+            done()
+    if case.records == 0:
+        raise nothing_read(paths, case.rejected)
+    return case

@@ -33,6 +33,8 @@ from usage_anomaly_cli.reading import TRAIL_SUFFIXES, Result
 T = TypeVar("T", bound=msgspec.Struct)
 
 HASH = 12  # hexadecimal digits: among 100,000 names two share a pseudonym under one of 50,000 keys
+TYPED_HASH = 8  # there are few accounts, and a mail's subject has little room
+SHORT = {"production": "prod", "staging": "staging", "development": "dev"}
 CACHED = 1 << 16  # values of each sort whose pseudonym is kept; about 20 MB at most
 ROUNDS = 8
 ID_DIGITS = 17  # as many as AWS writes today
@@ -155,7 +157,7 @@ class Redaction:
         if not value.strip() or value.lower() in TYPE_WORDS:
             return value
         told = account_type(Account(id="", name=value))
-        return f"{'account' if told == UNKNOWN else told}-{self._hex(value, HASH)}"
+        return self.name(value) if told == UNKNOWN else f"{SHORT[told]}-{self._hex(value, TYPED_HASH)}"
 
     def _account(self, value: str) -> str:
         """Twelve digits for twelve digits, one to one."""
@@ -263,7 +265,7 @@ class Redaction:
         if value in aws_words.NAMES:
             return value
         if found := aws_words.SERVICE_ROLE.fullmatch(value):
-            return found[1] + (f"_{self._hex(value, HASH)}" if found[2] else "")
+            return found[1] + (f"_{self._name(found[2])}" if found[2] else "")
         bare, words = value.strip().lower(), words_of(value)
         if any(mark.how == "is" and mark.text == bare for mark in aws_words.NAME_MARKS):
             return value
@@ -274,8 +276,10 @@ class Redaction:
         for phrase in aws_words.PHRASES:  # the longer ones first: "karpenter node" holds karpenter
             if f" {phrase} " in words and not any(f" {phrase} " in f" {each} " for each in kept):
                 kept.append(phrase)
-        stem = "-".join(kept).replace(" ", "-") or ("" if starts else "name")
-        return "".join([value.strip()[: max(starts, default=0)], stem, "-" if stem else "", self._hex(value, HASH)])
+        start = value.strip()[: max(starts, default=0)]
+        stem = [each for phrase in kept or ([] if start else ["name"]) for each in phrase.split(" ")]
+        mark = "-" if start[-1:].isalnum() else ""
+        return f"{start}{mark}{'-'.join([*stem, self._hex(value, HASH)])}"
 
     def _one_of(self, words: frozenset[str]) -> Callable[[str], str]:
         return lambda value: value if value in words else self.name(value)

@@ -41,7 +41,9 @@ def show(
     kept = store.find(identity, source or store.place())
     redaction = redaction_of(redact, redact_key)
     if redaction is not None and not kept.redacted:  # its sentences are made; only before that can values be exchanged
-        raise UnusableInput("this replay was not redacted, and its text cannot be: replay again with --redact")
+        raise UnusableInput(
+            f"{source or 'the last replay'} is not known to be redacted, and a text cannot be: replay again with --redact"
+        )
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(kept.anomaly), indent=2).decode())
         return

@@ -97,7 +97,7 @@ def test_another_key_gives_other_pseudonyms(value: str) -> None:
         ),
         (
             "arn:aws:iam::111122223333:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling_acme",
-            r"arn:aws:iam::[0-9]{12}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling_\w{12}",
+            r"arn:aws:iam::[0-9]{12}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling_name-\w{12}",
         ),
         ("arn:aws:iam::111122223333:role/OrganizationAccountAccessRole", r"arn:.*:role/OrganizationAccountAccessRole"),
         ("arn:aws:iam::aws:policy/AdministratorAccess", r"arn:aws:iam::aws:policy/AdministratorAccess"),
