@@ -21,12 +21,12 @@ SHAPED = re.compile(
 # AWS's own words that stand in such fields.
 PUBLIC = re.compile(
     r"(?i)true|false|none|null|unknown|default|running|pending|stopped|terminated|root|organization|public|private|redacted"
-    r"|[0-9]{1,5}|[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?|.*\.(nano|micro|small|medium|large|[0-9]*xlarge|metal)"
+    r"|[0-9]{1,5}|[0-9]{2}Z|[0-9]{4}([-/][0-9]{2})+(T[0-9]{2})?/?|[a-z0-9-]+(\.[a-z0-9-]+)*\.amazonaws\.com(\.cn)?|.*\.(nano|micro|small|medium|large|[0-9]*xlarge|metal)"
 )
 # Words of our own sentences, or of every trail, that some field holds too.
 WORDS = {"AWS", "Internal", "Linux", "all", "account", "id", "name", "person", "session", "source", "trail", "user"}
 WORDS |= {"version", "aws", "sda1", "sdb", "a-role", "user-name", "user.name", "elasticmapreduce", "namespace"}
-WORDS |= {"autoscaling"}
+WORDS |= {"autoscaling", "logs"}
 POLICIES = re.compile(r"AdministratorAccess|ReadOnlyAccess|AmazonSSMManagedInstanceCore|AWSCompromisedKeyQuarantineV\d")
 LEAST = 3
 
@@ -63,6 +63,8 @@ def parts(value: str) -> set[str]:
     """The value, its words, and the words of these; of an ARN without partition, service and region."""
     found = {value}
     for word in re.split(r"[ ,\[\]\"{}\\]+", value):
+        if word.startswith("arn:aws:iam::aws:"):  # AWS's own policies
+            continue
         tail = word.split(":", 4)[4] if word.startswith("arn:") and word.count(":") >= 4 else word
         found.update([word, *re.split(r"[:/#|]+", tail)])
     return found
@@ -100,7 +102,13 @@ def is_public(value: str) -> bool:
 def told(text: str, values: set[str]) -> list[str]:
     """The values that the text holds, as whole words."""
     spaced = _words(text)
-    return sorted(value for value in values if (words := _words(value)).strip() and words in spaced)
+    each_word = set(spaced.split())
+
+    def stands(value: str) -> bool:
+        words = _words(value)
+        return bool(words.strip()) and each_word.issuperset(words.split()) and words in spaced
+
+    return sorted(filter(stands, values))
 
 
 def _words(text: str) -> str:

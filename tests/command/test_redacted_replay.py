@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ import pytest
 from tests.command.conftest import Command
 from tests.command.leaks import records, secrets, told
 
+from usage_anomaly_cli import deeds
+from usage_anomaly_cli.deeds import Asked
+from usage_anomaly_cli.doers import read_doer
+from usage_anomaly_cli.reading import find_objects, read_objects
 from usage_anomaly_cli.redaction import Redaction
+from usage_anomaly_cli.running import extract
 from usage_anomaly_generator import INCIDENTS, Incident, accounts_json, demo, generate, write
 from usage_anomaly_generator.calls import Span
 
@@ -85,7 +91,10 @@ def test_a_redacted_replay_finds_the_same(command: Command, incident_trail: Path
 
 
 def outputs(command: Command, folder: Path, tmp_path: Path, doers: int) -> Iterator[tuple[str, str]]:
-    """Everything that can be printed or written of a folder, redacted."""
+    """Everything that can be printed or written of a folder, redacted; under one key, lest a test depends on luck."""
+    state = tmp_path / "state" / "usage-anomaly"
+    state.mkdir(parents=True)
+    (state / "redact-key").write_bytes(KEY)
     accounts = ["--accounts", folder / "accounts.json"] if (folder / "accounts.json").exists() else []
     summary, events = tmp_path / "summary.json", tmp_path / "events.jsonl"
     files = ("--summary", summary, "--events", events)
@@ -93,7 +102,7 @@ def outputs(command: Command, folder: Path, tmp_path: Path, doers: int) -> Itera
     yield "jsonl", command("replay", folder, *accounts, "--redact", "--all", "--format", "jsonl").output
     yield "summary", summary.read_text()
     yield "events", events.read_text()
-    kept = (tmp_path / "state" / "usage-anomaly" / "last-replay.jsonl").read_text()
+    kept = (state / "last-replay.jsonl").read_text()
     yield "kept", kept
     ids = [json.loads(line)["anomaly"]["id"] for line in kept.splitlines()]
     for identity in ids[:1]:
@@ -135,6 +144,20 @@ def test_no_name_of_a_real_trail_is_told(command: Command, shared_data: Path, tm
     assert len(values) > 50
     for what, text in outputs(command, folder, tmp_path, doers=3):
         assert (what, told(text, values)) == (what, [])
+
+
+def test_nothing_that_is_kept_of_an_object_holds_a_name(trail: Path) -> None:
+    """What is printed only in rare cases, such as a silent region's account, is made from these values too."""
+    values = secrets(trail)
+    redaction = Redaction(KEY)
+    sources = find_objects([trail / "AWSLogs"])
+    read = [redaction.result(each) for each in read_objects(sources, 1, extract)]
+    assert sum(len(each.value.presence) for each in read if each.value) > 100
+    assert told(repr(read), values) == []
+    asked = Asked(read_doer("KarpenterControllerRole-main"))
+    acted = [redaction.actor(each) for each in read_objects(sources, 1, partial(deeds.extract, asked=asked))]
+    assert sum(len(each.value.done) for each in acted if each.value) > 10
+    assert told(repr(acted), values) == []
 
 
 def test_two_runs_agree_and_other_keys_do_not(command: Command, trail: Path, tmp_path: Path) -> None:
