@@ -1,7 +1,7 @@
 # One set of commands, here and in CI. PYTHON=... names the interpreter that `setup` takes.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-local lock demo build validate deploy local-up local-deploy local-down demo-deployed invoke test lint \
-	types replay bench fuzz
+.PHONY: help setup setup-local lock demo build validate deploy local-up local-deploy local-down demo-deployed invoke test \
+	test-browser lint types replay bench fuzz
 BIN := .venv/bin
 UV ?= $(BIN)/uv
 # The layers are built with the locked uv; sam reports its use to nobody.
@@ -44,7 +44,7 @@ $(BIN)/uv: $(BIN)/.installed
 
 lock: $(UV) ## write requirements/*.txt from pyproject.toml (LOCK_FLAGS=--upgrade takes newer versions)
 	$(COMPILE) pyproject.toml --group aws-runtime -o requirements/runtime.txt
-	$(COMPILE) pyproject.toml --extra cli --group test -o requirements/test.txt
+	$(COMPILE) pyproject.toml --extra cli --extra report --group test -o requirements/test.txt
 	$(COMPILE) pyproject.toml --extra cli --group bench -o requirements/bench.txt
 	$(COMPILE) pyproject.toml --group local -o requirements/local.txt
 	$(COMPILE) --group sam -o requirements/sam.txt
@@ -83,8 +83,11 @@ demo-deployed: local-deploy ## put an incident into the deployed log group, prin
 invoke: setup-local ## run one function in Lambda's runtime loop: make invoke FUNCTION=detect EVENT=events/detect.json
 	$(LOCAL) invoke $(FUNCTION) $(EVENT)
 
-test: setup-local build/asl/.installed ## run every test
+test: setup-local build/asl/.installed ## run every test but those in a browser
 	$(BIN)/pytest
+
+test-browser: setup ## open the page of a replay in Chromium (Debian: apt-get install chromium chromium-driver)
+	$(BIN)/pytest -m browser tests/report
 
 lint: setup ## ruff, formatting, and which package may import which
 	$(BIN)/ruff check

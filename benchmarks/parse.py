@@ -7,7 +7,6 @@ must count the same. Ratios hold from machine to machine; rates do not.
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import statistics
@@ -18,89 +17,25 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
-from uuid import UUID
 
 import duckdb
-import msgspec
 import orjson
 
+from benchmarks.trails import SIZES, arguments, small_sizes, write
 from usage_anomaly.envelopes import payload as payloads
 from usage_anomaly.envelopes import read_payload
 from usage_anomaly.envelopes.tally import Tally
 from usage_anomaly.envelopes.unpack import unpack
+from usage_anomaly_cli.reading import file_bytes
 
 Counts = Counter[tuple[str, str]]
 Reader = Callable[[Sequence[Path]], Counts]
-ACCOUNTS = [f"{n:012}" for n in range(111122223330, 111122223340)]
-REGIONS = ["us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1"]
-READS = ["DescribeInstances", "GetObject", "AssumeRole", "Decrypt", "ListBuckets", "GetParameter", "PutMetricData"]
-SERVICES = ["ec2", "s3", "sts", "kms", "s3", "ssm", "monitoring"]
-
-
-def record(lot: Random, second: int, launch: bool) -> dict[str, Any]:
-    """A record of about the size and shape of a real one (1.6 KB), a launch or a reading call."""
-    account, region, kind = lot.choice(ACCOUNTS), lot.choice(REGIONS), lot.randrange(len(READS))
-    role = f"role-{lot.randrange(40)}"
-    items = [{"instanceId": f"i-{lot.getrandbits(68):017x}", "instanceType": "m5.large"} for _ in range(4)]
-    return {
-        "eventVersion": "1.11",
-        "userIdentity": {
-            "type": "AssumedRole",
-            "principalId": f"AROA{lot.getrandbits(64):016X}:session",
-            "arn": f"arn:aws:sts::{account}:assumed-role/{role}/session",
-            "accountId": account,
-            "accessKeyId": f"ASIA{lot.getrandbits(64):016X}",
-            "sessionContext": {
-                "sessionIssuer": {
-                    "type": "Role",
-                    "arn": f"arn:aws:iam::{account}:role/{role}",
-                    "accountId": account,
-                    "userName": role,
-                },
-                "attributes": {"creationDate": "2026-01-20T10:00:00Z", "mfaAuthenticated": "false"},
-            },
-        },
-        "eventTime": f"2026-01-20T{second // 3600 % 24:02}:{second // 60 % 60:02}:{second % 60:02}Z",
-        "eventSource": "ec2.amazonaws.com" if launch else f"{SERVICES[kind]}.amazonaws.com",
-        "eventName": "RunInstances" if launch else READS[kind],
-        "awsRegion": region,
-        "sourceIPAddress": f"203.0.113.{lot.randrange(256)}",
-        "userAgent": "aws-sdk-go-v2/1.30.3 os/linux lang/go#1.22.5 md/GOOS#linux md/GOARCH#amd64 api/ec2#1.173.0",
-        "requestParameters": {
-            "bucketName": f"logs-{lot.getrandbits(40):x}",
-            "key": f"2026/01/20/{lot.getrandbits(90):x}.parquet",
-            "filterSet": {"items": [{"name": "tag:Name", "valueSet": {"items": [{"value": role}]}}]},
-        },
-        "responseElements": {"instancesSet": {"items": items}} if launch else None,
-        "additionalEventData": {"CipherSuite": "TLS_AES_128_GCM_SHA256", "bytesTransferredOut": lot.randrange(10**6)},
-        "requestID": str(UUID(int=lot.getrandbits(128))),
-        "eventID": str(UUID(int=lot.getrandbits(128))),
-        "readOnly": not launch,
-        "eventType": "AwsApiCall",
-        "managementEvent": True,
-        "recipientAccountId": account,
-        "eventCategory": "Management",
-        "tlsDetails": {"tlsVersion": "TLSv1.3", "clientProvidedHostHeader": f"{SERVICES[kind]}.{region}.amazonaws.com"},
-    }
-
-
-def write(folder: Path, sizes: Sequence[int], seed: int) -> list[Path]:
-    """Write an object of each size; every hundredth record is a launch."""
-    folder.mkdir()
-    lot, paths = Random(seed), list[Path]()
-    for number, size in enumerate(sizes):
-        records = [record(lot, number * 300 + n * 300 // size, lot.random() < 0.01) for n in range(size)]
-        minute = f"{number // 60 % 24:02}{number % 60:02}"
-        path = folder / f"{ACCOUNTS[0]}_CloudTrail_us-east-1_20260120T{minute}Z_{number:016}.json.gz"
-        path.write_bytes(gzip.compress(msgspec.json.encode({"Records": records}), 6))
-        paths.append(path)
-    return paths
 
 
 def ours(paths: Sequence[Path]) -> Counts:
     counts: Counts = Counter()
     for path in paths:
-        for each in read_payload(path.read_bytes(), path.name).records:
+        for each in read_payload(file_bytes(path, SIZES[path]), path.name).records:
             if each.event_name == "RunInstances":
                 counts[each.account_id or "", each.region or ""] += 1
     return counts
@@ -162,13 +97,13 @@ def compare(paths: Sequence[Path], records: int, rounds: int) -> list[str]:
         for name, read in READERS.items():
             if name in failed:
                 continue
-            start = time.perf_counter()
+            start = time.process_time()
             try:
                 counts = read(paths)
             except duckdb.Error as error:
                 failed[name] = str(error).partition("\n")[0][:70]
                 continue
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(time.process_time() - start)
             if counts != expected:
                 failed[name] = "counts something else"
     medians = {name: statistics.median(taken) for name, taken in seconds.items() if taken}
@@ -186,9 +121,9 @@ def shares(paths: Sequence[Path], rounds: int) -> list[str]:
     taken: dict[str, list[float]] = {}
 
     def timed(step: str, work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
-        start = time.perf_counter()
+        start = time.process_time()
         results = [work(item) for item in items]
-        taken.setdefault(step, []).append(time.perf_counter() - start)
+        taken.setdefault(step, []).append(time.process_time() - start)
         return results
 
     for _ in range(rounds):
@@ -201,14 +136,8 @@ def shares(paths: Sequence[Path], rounds: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the objects, 3 rounds instead of 9")
-    quick = parser.parse_args().quick
-    lot, rounds = Random(5), 3 if quick else 9
-    sets = {
-        "large": [600] * (20 if quick else 200),
-        "small": [max(1, min(622, round(lot.lognormvariate(1.6, 1)))) for _ in range(200 if quick else 2000)],
-    }
+    rounds, scale = arguments(__doc__)
+    sets = {"large": [600] * (200 // scale), "small": small_sizes(Random(5), 2000 // scale)}
     with tempfile.TemporaryDirectory() as folder:
         for seed, (name, sizes) in enumerate(sets.items()):
             paths = write(Path(folder, name), sizes, seed)

@@ -64,36 +64,46 @@ def head(told: Told) -> list[str]:
 
 
 def _of_deeds(told: Told) -> list[str]:
-    deeds, case = told.deeds, told.case
+    case = told.case
+    deeds = [deed for deed in told.deeds if deed.counted is None]
     outcomes = Counter(deed.outcome for deed in deeds)
     marks = Counter(deed.mark for deed in deeds)
-    calls = [f"{marks[mark]:,} {words}" for mark, words in _MARKS.items() if marks[mark]]
+    told_marks = ", ".join(f"{marks[mark]:,} {words}" for mark, words in _MARKS.items() if marks[mark])
+    calls = several(len(deeds), "call", "calls") + (f": {told_marks}" if deeds else "")
     refused = f"; {outcomes['refused']:,} refused" if outcomes["refused"] else ""
     dry = f"; {several(outcomes['dry run'], 'dry run', 'dry runs')}" if outcomes["dry run"] else ""
     twice = f"; {case.copies:,} more delivered twice" if case.copies else ""
-    keys = _counted(deed.access_key_id for deed in deeds)
+    keys = _counted(deed.access_key_id for deed in told.deeds)
     lines = [
         _said(
-            "Did", f"{several(len(deeds), 'call', 'calls')}: {', '.join(calls)}{refused}{dry}{twice}{_left_out(case)}"
+            "Did",
+            f"{calls}{refused}{dry}{twice}{_counts(told)}",
         ),
-        _said("When", f"{_moment(deeds[0].time)} - {_moment(deeds[-1].time)} UTC"),
+        _said("When", f"{_moment(told.deeds[0].time)} - {_moment(told.deeds[-1].time)} UTC"),
         _said(
-            "Who", _few(_counted(deed.arn for deed in deeds), 200) or "not established: the records hold no identity"
+            "Who",
+            _few(_counted(deed.arn for deed in told.deeds), 200) or "not established: the records hold no identity",
         ),
-        _said("Accounts", _few(_counted(deed.account_id for deed in deeds))),
-        _said("Regions", _few(_counted(deed.region for deed in deeds))),
-        _said("From", _few(_counted(deed.source_address for deed in deeds)) or "no address in the records"),
-        _said("With", _few(_counted(deed.user_agent for deed in deeds), 60) or "no user agent in the records"),
+        _said("Accounts", _few(_counted(deed.account_id for deed in told.deeds))),
+        _said("Regions", _few(_counted(deed.region for deed in told.deeds))),
+        _said("From", _few(_counted(deed.source_address for deed in told.deeds)) or "no address in the records"),
+        _said("With", _few(_counted(deed.user_agent for deed in told.deeds), 60) or "no user agent in the records"),
     ]
     if keys:
         lines.append(_said("Keys", _few(keys)))
-    doers = {deed.arn for deed in deeds}
+    doers = {deed.arn for deed in told.deeds}
     others = sorted({key for arn, key in case.keys if key not in keys and arn in doers})
     if others:
         shown = ", ".join(inert(key, 40) for key in others[:SHOWN])
         more = f" and {len(others) - SHOWN:,} more" if len(others) > SHOWN else ""
         lines.append(_said("", f"the same user's, not used here: {shown}{more}"))
     return lines
+
+
+def _counts(told: Told) -> str:
+    counted = sum(deed.counted or 0 for deed in told.deeds)
+    said = f"; {counted:,} more by CloudTrail's count of five minutes each, single ones among them" if counted else ""
+    return said + _left_out(told.case)
 
 
 def _left_out(case: Case) -> str:
@@ -159,12 +169,13 @@ def _calls(line: Line) -> str:
     parts = [f"{_service(source)} {inert(call, 60)} x{count:,}" for (source, call), count in ranked[:3]]
     more = f" and {len(ranked) - 3:,} other names" if len(ranked) > 3 else ""
     total = f"{line.calls.total():,} calls: " if len(ranked) > 1 else ""
+    by = " (counted by CloudTrail)" if line.counted else ""
     not_done = []
     if line.outcomes["dry run"]:
         not_done.append(several(line.outcomes["dry run"], "dry run", "dry runs"))
     if line.outcomes["refused"]:
         not_done.append(f"{line.outcomes['refused']:,} REFUSED: {_names(line.errors, 2)}")
-    return f"{total}{', '.join(parts)}{more}" + (f" ({'; '.join(not_done)})" if not_done else "")
+    return f"{total}{', '.join(parts)}{more}{by}" + (f" ({'; '.join(not_done)})" if not_done else "")
 
 
 def _about(line: Line, catalog: Catalog) -> str:
@@ -203,14 +214,15 @@ def _kept(kept: Kept, told: Told) -> str:
     made = several(kept.made, kind.one, kind.many)
     if not kind.releasable:
         return made
-    running = {place: len(ids) for place, ids in kept.running.items()}
-    if not running:
+    if not kept.running:
         return f"{made}, all seen released"
-    rate = f", {number(kept.usd_per_hour)} USD/h at list prices of {told.prices_date}" if kept.usd_per_hour else ""
-    places = Counter({region: 0 for _, region in running})
-    for (_, region), count in running.items():
+    usd = f"{number(kept.usd_per_hour)} USD/h" if kept.usd_per_hour else "rate unknown"
+    more = f" + {kept.unpriced:,} unpriced" if kept.unpriced and kept.usd_per_hour else ""
+    rate = f", {usd}{more} at list prices of {told.prices_date}" if kept.usd_per_hour else f", {usd}"
+    places: Counter[str] = Counter()
+    for (_, region), count in kept.running.items():
         places[region] += count
-    return f"{made}, {sum(running.values()):,} not seen released{rate}: {_few(places)}"
+    return f"{made}, {kept.running.total():,} not seen released{rate}: {_few(places)}"
 
 
 def _created(told: Told) -> list[str]:

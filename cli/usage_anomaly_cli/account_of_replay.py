@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -42,41 +42,54 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def head(story: Story) -> list[str]:
-    """What was read, what it covers, where it is silent, what was judged, by which prices."""
+    """What was read and in which time, then the other facts."""
+    (name, read), *others = facts(story)
+    return [_line(name, f"{read}; {number(max(story.seconds, 0.1))} s"), *(_line(*each) for each in others)]
+
+
+def facts(story: Story) -> list[tuple[str, str]]:
+    """What was read, what it covers, where it is silent, what was judged, by which prices: label and text.
+
+    A label is said once; the texts below it have none.
+    """
     read, counts = story.reckoning, story.counts
     rejected = sum(each.count for each in read.rejected)
     lines = [
-        _line(
+        (
             "Read",
             f"{several(read.objects, 'object', 'objects')}, {several(read.records, 'record', 'records')}, "
-            f"{several(counts.records - counts.distinct, 'duplicate', 'duplicates')}, {rejected:,} rejected; "
-            f"{number(max(story.seconds, 0.1))} s",
+            f"{several(counts.records - counts.distinct, 'duplicate', 'duplicates')}, {rejected:,} rejected",
         )
     ]
     if read.first is not None and read.last is not None:
         accounts, regions = len(read.accounts()), len(read.regions())
         where = f"{several(accounts, 'account', 'accounts')}, {several(regions, 'region', 'regions')}"
-        lines.append(_line("Covers", f"{_moment(read.first)} - {_moment(read.last)} UTC; {where}"))
-    lines += [_line("Gaps" if first else "", text) for first, text in _firsts(_gaps(story))]
+        lines.append(("Covers", f"{_moment(read.first)} - {_moment(read.last)} UTC; {where}"))
+    lines += _under("Gaps", _gaps(story))
     if story.absent:
-        lines.append(_line("Absent", "; ".join(inert(each, 200) for each in story.absent)))
-    lines.append(_line("Judged", "limits and burn rate; not in this version: baseline, first use"))
-    lines.append(_line("Prices", _prices(story)))
+        lines.append(("Absent", "; ".join(inert(each, 200) for each in story.absent)))
+    lines.append(("Judged", "limits and burn rate; not in this version: baseline, first use"))
+    lines.append(("Prices", _prices(story)))
     if story.redacted:
-        lines.append(_line("Redacted", REDACTED))
+        lines.append(("Redacted", REDACTED))
     return lines
 
 
 def table(story: Story) -> list[str]:
     """One row per anomaly, the most severe first."""
-    rows = sorted(story.shown, key=lambda each: (-each.severity, each.start, each.id))
-    cells = [HEADER, *(_row(each, story.catalog) for each in rows)]
+    rows = sorted(story.shown, key=rank)
+    cells = [HEADER, *(row(each, story.catalog) for each in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEADER) - 1)]
     return [_aligned(row, widths) for row in cells] if rows else []
 
 
-def tail(story: Story, paths: Sequence[str], accounts: str | None = None) -> list[str]:
-    """How many were told, what still runs, what could not be read, and the commands that come next."""
+def rank(anomaly: Anomaly) -> tuple[float, datetime, str]:
+    """To sort by: the most severe first, then by start and id."""
+    return -anomaly.severity, anomaly.start, anomaly.id
+
+
+def summing_up(story: Story) -> list[str]:
+    """How many were told and recorded, what still runs, how many are not shown."""
     told = [each for each in story.every if each.alerts]
     recorded = len(story.every) - len(told)
     withdrawn = sum(each.closed_reason == "withdrawn" for each in told)
@@ -88,8 +101,17 @@ def tail(story: Story, paths: Sequence[str], accounts: str | None = None) -> lis
         lines.append(
             f"{several(hidden, 'told anomaly', 'told anomalies')} below severity {number(story.min_severity)} not shown"
         )
-    lines += [_line("Odd" if first else "", text) for first, text in _firsts(_oddities(story.reckoning))]
-    lines += [_line("Rejected" if first else "", text) for first, text in _firsts(_rejects(story.reckoning))]
+    return lines
+
+
+def faults(story: Story) -> list[tuple[str, str]]:
+    """What was odd in the records and what could not be read: label and text, as in `facts`."""
+    return _under("Odd", _oddities(story.reckoning)) + _under("Rejected", _rejects(story.reckoning))
+
+
+def tail(story: Story, paths: Sequence[str], accounts: str | None = None) -> list[str]:
+    """How many were told, what still runs, what could not be read, and the commands that come next."""
+    lines = summing_up(story) + [_line(*each) for each in faults(story)]
     lines.append("")
     place = named = " ".join(inert(path, _PATH) for path in paths)
     place += f" --accounts {inert(accounts, _PATH)}" if accounts else ""
@@ -97,7 +119,7 @@ def tail(story: Story, paths: Sequence[str], accounts: str | None = None) -> lis
     if worst is not None:
         lines.append(_line("Next", f"usage-anomaly show {shlex.quote(inert(worst.id, 200))}"))
         lines += [_line("", f"usage-anomaly actor {doer} {named}") for doer in _doer(worst, story.redacted)]
-    elif recorded:
+    elif any(not each.alerts for each in story.every):
         lines.append(_line("Next", f"usage-anomaly replay {place} --all"))
     else:
         lines.append(_line("Next", "usage-anomaly catalog list  (what is watched, and its limits)"))
@@ -113,21 +135,27 @@ def _doer(anomaly: Anomaly, redacted: bool) -> list[str]:
     return [shlex.quote(inert(key or first.arn, _PATH))]
 
 
-def _row(anomaly: Anomaly, catalog: Catalog) -> tuple[str, ...]:
+def what(anomaly: Anomaly, catalog: Catalog) -> str:
+    """ "47 p3.16xlarge, 3 regions"."""
     kind = catalog.kind_of(anomaly.kind)
     if anomaly.kind.endswith(".attempts"):
-        what = several(anomaly.total, f"refused call for {kind.many}", f"refused calls for {kind.many}")
+        text = several(anomaly.total, f"refused call for {kind.many}", f"refused calls for {kind.many}")
     else:
         groups = {inert(name, 30): count for name, count in anomaly.groups.items()}
-        what = things(anomaly.total, groups, kind.one, kind.many)
+        text = things(anomaly.total, groups, kind.one, kind.many)
     regions = list(anomaly.regions)
-    what += f", {inert(regions[0], 30)}" if len(regions) == 1 else f", {len(regions)} regions"
+    where = inert(regions[0], 30) if len(regions) == 1 else f"{len(regions)} regions"
+    return inert(f"{text}, {where}", 60)
+
+
+def row(anomaly: Anomaly, catalog: Catalog) -> tuple[str, ...]:
+    """What the table says of an anomaly, by `HEADER`."""
     return (
         number(anomaly.severity),
         inert(anomaly.account_name, 24),
-        inert(what, 60) + _standing(anomaly),
+        what(anomaly, catalog) + _standing(anomaly),
         span(anomaly.first_use, anomaly.last_use),
-        _rate(anomaly, kind),
+        _rate(anomaly, catalog.kind_of(anomaly.kind)),
         _who(anomaly),
     )
 
@@ -176,6 +204,7 @@ def _running(told: Sequence[Anomaly], catalog: Catalog) -> str:
         f"{each.total - each.released:,} of {each.total:,} {catalog.kind_of(each.kind).many} in {inert(each.account_name, 24)}"
         for each in told
         if each.resource_count
+        and catalog.kind_of(each.kind).releasable
         and each.released < each.total
         and each.state != "closed"
         and each.account_id != ORGANIZATION
@@ -229,8 +258,9 @@ def _first_few(texts: Sequence[str], most: int, where: str = "") -> list[str]:
     return [*texts[:most], f"{rest:,} more {where}".rstrip()] if rest > 0 else list(texts)
 
 
-def _firsts(texts: Iterable[str]) -> Iterable[tuple[bool, str]]:
-    return ((index == 0, text) for index, text in enumerate(texts))
+def _under(name: str, texts: Sequence[str]) -> list[tuple[str, str]]:
+    """Several lines under one label."""
+    return [(name if index == 0 else "", text) for index, text in enumerate(texts)]
 
 
 def _line(name: str, text: str) -> str:

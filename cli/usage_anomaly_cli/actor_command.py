@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 import msgspec
@@ -86,14 +87,14 @@ def actor(
 
 
 def _read(paths: Sequence[str], asked: Asked, jobs: int, redaction: Redaction | None) -> Case:
-    case, sources = Case(), find_objects(paths)
-    with progress(sources) as done:
-        results: Iterable[Result[ActorRead]] = read_objects(
-            sources, jobs, partial(extract, asked=asked), frozenset(loaded()[1].regions)
-        )
-        for result in results if redaction is None else map(redaction.actor, results):
-            case.add(result)
-            done()
+    case, look, regions = Case(), partial(extract, asked=asked), frozenset(loaded()[1].regions)
+    with TemporaryDirectory(prefix="usage-anomaly-") as scratch:
+        sources = find_objects(paths, Path(scratch))
+        with progress(sources) as done:
+            results: Iterable[Result[ActorRead]] = read_objects(sources, jobs, look, regions)
+            for result in results if redaction is None else map(redaction.actor, results):
+                case.add(result)
+                done()
     if case.records == 0:
         raise nothing_read(paths, case.rejected)
     return case

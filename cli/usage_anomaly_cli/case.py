@@ -15,7 +15,7 @@ from usage_anomaly.enrichment import guidance
 from usage_anomaly.enrichment.evidence import Signals
 from usage_anomaly.resources import MICRO, Ledger, Run, resources, runs
 from usage_anomaly.usage import UsageEvent
-from usage_anomaly_cli.deeds import ActorRead, Deed, Done, Mark, Outcome
+from usage_anomaly_cli.deeds import ActorRead, Deed, Done, Mark, Outcome, is_spend
 from usage_anomaly_cli.reading import Result
 from usage_anomaly_cli.reckoning import Reject
 
@@ -31,6 +31,7 @@ class Line(msgspec.Struct):
     mark: Mark
     first: datetime
     last: datetime
+    counted: bool = False  # by CloudTrail
     calls: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)  # source, call
     outcomes: Counter[Outcome] = msgspec.field(default_factory=Counter)
     errors: Counter[str] = msgspec.field(default_factory=Counter)
@@ -43,16 +44,17 @@ class Line(msgspec.Struct):
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """What of one kind the doer made, by resource, and what of it runs."""
+    """What of one kind the doer made, what of it runs, and its rate; quantities are in the kind's units."""
 
     kind: str
     made: int
-    running: dict[tuple[str, str], list[str]]  # account and region: ids
-    usd_per_hour: float | None
+    running: Counter[tuple[str, str]]  # by account and region
+    usd_per_hour: float  # of those whose rate is known
+    unpriced: int
 
 
 class Case:
-    """Gathers what the payloads hold; the records of others leave no more than their releases and IAM users' keys."""
+    """Gathers what the payloads hold; the records of others leave no more than releases, definitions and IAM users' keys."""
 
     def __init__(self) -> None:
         self.objects = self.records = self.copies = self.untimed = self.outside = 0
@@ -62,7 +64,7 @@ class Case:
         self.done: dict[bytes, Done] = {}
         self.keys: set[tuple[str, str]] = set()
         self.alike: Counter[str] = Counter()
-        self.ledgers: dict[str, Ledger] = defaultdict(Ledger)
+        self.ledgers: dict[tuple[str, str], Ledger] = defaultdict(Ledger)  # by account and kind
 
     def add(self, result: Result[ActorRead]) -> None:
         """Count one object in."""
@@ -79,15 +81,18 @@ class Case:
         if read.first is not None and read.last is not None:
             self.first = read.first if self.first is None else min(self.first, read.first)
             self.last = read.last if self.last is None else max(self.last, read.last)
-        for event in read.releases:
-            self.ledgers[event.kind].take(event)
+        for event in read.others:
+            self._ledger(event).take(event)
         for done in read.done:
             if done.key in self.done:
                 self.copies += 1
                 continue
             self.done[done.key] = done
             for event in _uses(done.events):
-                self.ledgers[event.kind].take(event)
+                self._ledger(event).take(event)
+
+    def _ledger(self, event: UsageEvent) -> Ledger:
+        return self.ledgers[event.account_id, event.kind]
 
     def deeds(self) -> list[Deed]:
         """In order of time."""
@@ -105,13 +110,13 @@ class Case:
         found: dict[Run, datetime] = {}
         for event in uses:
             for run, resource in zip(runs(event), resources(event), strict=True):
-                when = self.ledgers[event.kind].released_at(resource, event.event_time)
+                when = self._ledger(event).released_at(resource, event.event_time)
                 if when is not None:
                     found[run] = when
         return found
 
     def kept(self, catalog: Catalog) -> list[Kept]:
-        """What it made, kind by kind. A rate is the launch's, per unit; None as soon as one is not known."""
+        """What it made, kind by kind. A rate is the launch's."""
         by_kind: dict[str, list[UsageEvent]] = defaultdict(list)
         for event in self.uses():
             by_kind[event.kind].append(event)
@@ -122,20 +127,23 @@ class Case:
         for event in events:
             last.update((resource, event) for resource in resources(event))
         gone = self.released(events) if catalog.kind_of(kind).releasable else {}
-        running: dict[tuple[str, str], list[str]] = defaultdict(list)
-        rates: list[float | None] = []
+        running: Counter[tuple[str, str]] = Counter()
+        usd, unpriced = 0.0, 0
         for resource, event in last.items():
             if catalog.kind_of(kind).releasable and (*resource, event.event_time) not in gone:
-                running[resource[:2]].append(resource[2])
-                rates.append(self._rate(event))
-        known = [rate for rate in rates if rate is not None]
-        usd = sum(known) if rates and len(known) == len(rates) else None
-        return Kept(kind, len(last) or sum(event.quantity for event in events), dict(running), usd)
+                running[resource[:2]] += event.units_each
+                rate = self._rate(event)
+                usd += rate or 0.0
+                unpriced += event.units_each if rate is None else 0
+        made = sum(event.units_each for event in last.values()) + _unnamed(events)
+        return Kept(kind, made, running, usd, unpriced)
 
     def _rate(self, event: UsageEvent) -> float | None:
+        """USD an hour of one of its resources."""
         if event.usd_per_hour is not None:
-            return event.usd_per_hour / max(1, event.quantity)
-        micro = self.ledgers[event.kind].started_rate(event)
+            return event.usd_per_hour * event.units_each / max(1, event.quantity)
+        ledger = self._ledger(event)
+        micro = ledger.defined_rate(event) if event.group is not None else ledger.started_rate(event)
         return None if micro is None else micro / MICRO / max(1, len(event.resource_ids))
 
     def steps(self, catalog: Catalog) -> list[Step]:
@@ -182,20 +190,31 @@ def _facts(actor: Actor) -> guidance.Facts:
 
 
 def _uses(events: Iterable[UsageEvent]) -> list[UsageEvent]:
-    return [event for event in events if event.direction == "use" and not event.dry_run]
+    return [event for event in events if event.direction == "use" and not event.dry_run and is_spend(event)]
+
+
+def _unnamed(events: Iterable[UsageEvent]) -> int:
+    """What was used without naming a resource; CloudTrail's counts and single calls are two counts of the same."""
+    single: Counter[tuple[str, str]] = Counter()
+    counted: Counter[tuple[str, str]] = Counter()
+    for event in events:
+        if not event.resource_ids:
+            (counted if event.aggregated else single)[event.account_id, event.region] += event.quantity
+    return (single | counted).total()
 
 
 def lines(deeds: Iterable[Deed], *, reads: bool) -> list[Line]:
     """Like calls in one line, in order of their first; without `reads` the calls that only read share lines."""
-    open_lines: dict[tuple[str, ...], Line] = {}
+    open_lines: dict[tuple[str | bool, ...], Line] = {}
     told: list[Line] = []
     for deed in deeds:
         together = deed.mark == "read" and not reads
-        like = (deed.account_id, "read") if together else (deed.account_id, deed.source, deed.call)
+        counted = deed.counted is not None
+        like = (deed.account_id, counted, *(("read",) if together else (deed.source, deed.call)))
         line = open_lines.get(like)
         pause = READING_PAUSE if together else PAUSE
         if line is None or deed.time - line.last > pause or deed.time.date() != line.first.date():
-            line = open_lines[like] = Line(deed.account_id, deed.mark, deed.time, deed.time)
+            line = open_lines[like] = Line(deed.account_id, deed.mark, deed.time, deed.time, counted)
             told.append(line)
         _take(line, deed)
     return told
@@ -203,7 +222,7 @@ def lines(deeds: Iterable[Deed], *, reads: bool) -> list[Line]:
 
 def _take(line: Line, deed: Deed) -> None:
     line.last = deed.time
-    line.calls[deed.source, deed.call] += 1
+    line.calls[deed.source, deed.call] += 1 if deed.counted is None else deed.counted
     line.outcomes[deed.outcome] += 1
     if deed.outcome == "refused":
         line.errors[deed.error_code or "no code"] += 1

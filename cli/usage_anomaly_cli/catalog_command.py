@@ -13,17 +13,26 @@ from usage_anomaly.enrichment import prices as price_room
 from usage_anomaly.errors import CatalogError
 from usage_anomaly.pattern import subscription_pattern
 from usage_anomaly.usage import ATTEMPT_UNIT
-from usage_anomaly_cli import catalog_proof
+from usage_anomaly_cli import catalog_page, catalog_proof
 
-CALLS_WIDTH = 62
+CALLS_WIDTH = 48
 HEAD = ("KIND", "CALLS", "UNIT", "PER 10 MIN", "PRICE")
 PRICE_RULES = {
     "ec2": "EC2 type, per hour",
     "ebs": "EBS type, size, IOPS",
+    "snapshot": "volume size, at most",
     "rds": "RDS class, engine",
     "nat_gateway": "NAT gateway, per hour",
     "elastic_ip": "public IPv4, per hour",
     "free": "costs nothing",
+    "fargate": "Fargate vCPU, GiB",
+    "eks": "EKS cluster, per hour",
+    "elasticache": "cache node type, engine",
+    "redshift": "Redshift node type",
+    "opensearch": "domain's instance type",
+    "sagemaker": "ML instance type",
+    "commitment": "USD/h named, or host",
+    "emr": "unknown: EC2 part counts as EC2",
     "none": "unknown",
 }
 
@@ -85,6 +94,17 @@ def pattern(folder: Path) -> None:
         raise click.ClickException(str(error)) from error
 
 
+@catalog.command("docs")
+@folder_option
+def docs(folder: Path) -> None:
+    """Print the page on all kinds in markdown: docs/catalog.md holds it, and a test compares."""
+    try:
+        text = catalog_page.page(load(folder), price_room.load(), folder)
+    except CatalogError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(text, nl=False)
+
+
 @catalog.command("schema")
 def schema() -> None:
     """Print the JSON Schema of kind.json."""
@@ -95,7 +115,7 @@ def _rows(kind: Kind) -> list[tuple[str, ...]]:
     """The calls line by line; unit, limits and price stand in the first line, those of attempts in the last."""
     said = [
         f"{direction}: {', '.join(name for call in kind.calls if call.direction == direction for name in call.names)}"
-        for direction in ("use", "release")
+        for direction in ("use", "definition", "release")
         if any(call.direction == direction for call in kind.calls)
     ]
     calls = [line for text in said for line in textwrap.wrap(text, CALLS_WIDTH, subsequent_indent="  ")]

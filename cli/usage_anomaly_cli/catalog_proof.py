@@ -112,6 +112,8 @@ def _of_kind(kind: Kind) -> Iterator[str]:
     releases = any(call.direction == "release" for call in kind.calls)
     if releases != kind.releasable:
         yield f"releasable is {json.dumps(kind.releasable)}, its calls say otherwise; correct one of them"
+    if kind.keep != "tally" and any(call.aggregated for call in kind.calls):
+        yield "aggregated calls are told apart from single ones in a tally only; set keep to tally"
     for step in kind.guidance.contain:
         yield from _of_command(step.command)
 

@@ -1,7 +1,7 @@
 """What did the doer do, by the records of one payload?
 
-Only the doer's records become deeds. Of all others three things are kept: what they released, the keys of IAM users, and
-who is like the doer.
+Only the doer's records become deeds. Of all others three things are kept: what they released or defined the price of, the
+keys of IAM users, and who is like the doer.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from usage_anomaly.catalog import Catalog
+from usage_anomaly.catalog import Catalog, costs_nothing
 from usage_anomaly.enrichment.prices import PriceTable
-from usage_anomaly.envelopes import Payload, Record, event_id, event_time
+from usage_anomaly.envelopes import AggregatedCalls, Payload, Record, event_id, event_time
 from usage_anomaly.intake import READING
 from usage_anomaly.paths import TEXT_CHARACTERS, Document, Path, compile_path, first_text
 from usage_anomaly.usage import DRY_RUN, UNKNOWN, UsageEvent, account_of, read_usage
@@ -79,7 +79,9 @@ ABOUT = tuple(
     )
 )
 MOST_ABOUT = 3
+KEPT_OF_ALL = ("release", "definition")
 _ABOUT_CHARACTERS = 128
+_SIGN_IN = compile_path("response.ConsoleLogin")
 
 
 class Created(msgspec.Struct, frozen=True):
@@ -99,7 +101,11 @@ class Used(msgspec.Struct, frozen=True):
 
 
 class Deed(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of the doer; `ids` are the resources it made, used or released, where a kind reads them."""
+    """One call of the doer; `ids` are the resources it made, used or released, where a kind reads them.
+
+    `counted` says that it stands for so many calls within five minutes, as CloudTrail counted them; records of their own may
+    tell of the same calls.
+    """
 
     time: datetime
     event_id: str
@@ -118,6 +124,7 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     ids: tuple[str, ...] = ()
     used: tuple[Used, ...] = ()
     created: Created | None = None
+    counted: int | None = None
     record_location: str = ""
 
 
@@ -138,10 +145,10 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class ActorRead(msgspec.Struct, frozen=True):
-    """All that is kept of one payload."""
+    """All that is kept of one payload; `others` are releases and definitions, by anybody."""
 
     done: list[Done]
-    releases: list[UsageEvent]
+    others: list[UsageEvent]
     keys: frozenset[tuple[str, str]]  # of IAM users: ARN, key
     alike: Counter[str]
     untimed: int  # records of the doer that have no time
@@ -153,7 +160,7 @@ class ActorRead(msgspec.Struct, frozen=True):
 def extract(payload: Payload, _name: str, asked: Asked) -> ActorRead:
     """What a reading process sends back of a payload."""
     catalog, prices = loaded()
-    done, releases, times, untimed = list[Done](), list[UsageEvent](), list[datetime](), 0
+    done, others, times, untimed = list[Done](), list[UsageEvent](), list[datetime](), 0
     outside = 0
     keys, near = set[tuple[str, str]](), Counter[str]()
     for position, (record, key) in enumerate(zip(payload.records, payload.keys, strict=True)):
@@ -170,28 +177,28 @@ def extract(payload: Payload, _name: str, asked: Asked) -> ActorRead:
         if mine and _within(moment, asked):
             events = tuple(read_usage(record, moment, event_id(record, key), catalog, prices, location))
             done.append(Done(key, deed_of(record, moment, event_id(record, key), identity, events, location), events))
-            releases += [event for event in events if event.direction == "release"]
+            others += [event for event in events if event.direction in KEPT_OF_ALL]
             continue
         outside += mine
         if not mine and (like := alike(asked.doer, identity, record.source_address)):
             near[like] += 1
-        releases += _releases(record, moment, event_id(record, key), catalog, prices)
+        others += _of_others(record, moment, event_id(record, key), catalog, prices)
     first, last = min(times, default=None), max(times, default=None)
-    return ActorRead(done, releases, frozenset(keys), near, untimed, outside, first, last)
+    return ActorRead(done, others, frozenset(keys), near, untimed, outside, first, last)
 
 
 def _within(moment: datetime, asked: Asked) -> bool:
     return (asked.since is None or moment >= asked.since) and (asked.until is None or moment < asked.until)
 
 
-def _releases(
+def _of_others(
     record: Record, moment: datetime, identifier: str, catalog: Catalog, prices: PriceTable
 ) -> list[UsageEvent]:
     readings = catalog.readings(record.event_source, record.event_name, record.error_code)
-    if all(reading.call.direction != "release" for reading in readings):
+    if all(reading.call.direction not in KEPT_OF_ALL for reading in readings):
         return []
     events = read_usage(record, moment, identifier, catalog, prices)
-    return [event for event in events if event.direction == "release"]
+    return [event for event in events if event.direction in KEPT_OF_ALL]
 
 
 def deed_of(
@@ -203,10 +210,11 @@ def deed_of(
     location: str,
 ) -> Deed:
     """One record as a deed."""
-    mark, outcome = mark_of(record), _outcome(record, events)
+    mark = mark_of(record)
     document: Document = {}
     if mark != "read":
         document = {"request": _decoded(record.request_parameters), "response": _decoded(record.response_elements)}
+    outcome = _outcome(record, events, document)
     about = [first_text((path,), document, _ABOUT_CHARACTERS) for path in ABOUT] if document else []
     return Deed(
         time=moment,
@@ -226,13 +234,19 @@ def deed_of(
         ids=tuple(dict.fromkeys(each for event in events for each in event.resource_ids)),
         used=_used(events),
         created=_created(record.event_name, document) if outcome == "done" else None,
+        counted=record.calls if isinstance(record, AggregatedCalls) else None,
         record_location=location,
     )
 
 
 def _used(events: tuple[UsageEvent, ...]) -> tuple[Used, ...]:
-    uses = (event for event in events if event.direction == "use" and event.quantity)
+    uses = (event for event in events if event.direction == "use" and event.quantity and is_spend(event))
     return tuple(Used(event.quantity, event.unit, event.group) for event in uses)
+
+
+def is_spend(event: UsageEvent) -> bool:
+    """Whether what it counts is billed; refused calls, logins and changed identities are not."""
+    return not costs_nothing(loaded()[0].kind_of(event.kind), event.kind)
 
 
 def mark_of(record: Record) -> Mark:
@@ -242,11 +256,12 @@ def mark_of(record: Record) -> Mark:
     return "identity" if record.event_source in IDENTITY_SOURCES else "write"
 
 
-def _outcome(record: Record, events: tuple[UsageEvent, ...]) -> Outcome:
+def _outcome(record: Record, events: tuple[UsageEvent, ...], document: Document) -> Outcome:
     if any(event.dry_run for event in events) or (record.error_code or "").endswith(DRY_RUN):
         return "dry run"
-    # A failed sign-in has a message and no code.
-    return "refused" if record.error_code or (record.event_name == "ConsoleLogin" and record.error_message) else "done"
+    # A failed sign-in says so in its response and has no code.
+    failed = record.event_name == "ConsoleLogin" and first_text((_SIGN_IN,), document) == "Failure"
+    return "refused" if record.error_code or failed else "done"
 
 
 def _created(call: str, document: Document) -> Created | None:

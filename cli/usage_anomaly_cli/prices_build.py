@@ -12,11 +12,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 from usage_anomaly.enrichment.prices import NO_FIGURE, REFERENCE_REGION, Facts, PriceTable, Row, Tiers
 from usage_anomaly.errors import UnusableInput
 
 Line = Mapping[str, str]
+Figures = dict[str, dict[str, tuple[str, float]]]  # service -> region or type -> code and USD
+K = TypeVar("K")
+V = TypeVar("V")
 
 # Regions of all partitions, from the endpoint list of botocore 1.44.8; a new one is priced by the median of the others.
 REGIONS = """
@@ -33,7 +37,10 @@ FILE_OF = {
     "ec2_regions": "ec2_ondemand_linux_all_regions.csv",
     "rds": "rds_ondemand.csv",
     "ebs": "ebs.csv",
+    "elasticache": "elasticache_ondemand.csv",
+    "sagemaker": "sagemaker_us_east_1.csv",
     "services": "services_by_region.csv",
+    "infracost": "infracost_us_east_1.csv",
     "instances": "instance_types.csv",
 }
 EC2_CODES = {
@@ -45,9 +52,26 @@ EC2_CODES = {
 }
 COMPUTED = "estimate:region-median"  # follows from us-east-1 and the region's ratio, so it is not stored
 RDS_CODES = {"": "d", "corrected": "a", "single": "i"}  # by the note's first word
-SERVICES = {("nat_gateway", "hour"): "nat_gateway", ("lambda", "request"): "lambda_request"}
+SERVICES = {
+    ("nat_gateway", "hour"): "nat_gateway",
+    ("lambda", "request"): "lambda_request",
+    ("fargate", "x86 Linux vCPU-hour"): "fargate_vcpu",
+    ("fargate", "x86 Linux GB-hour"): "fargate_gib",
+    ("eks", "cluster-hour"): "eks",
+}
 # A public IPv4 address: us-east-1 from infracost's eip_test.golden; everywhere the same, used or not, since 2024-02.
 ELASTIC_IP = {REFERENCE_REGION: ("n", 0.005), "*": ("g", 0.005)}
+EKS_ELSEWHERE = ("g", 0.1)  # the same in all listed regions
+# Of the many figures of infracost_us_east_1.csv: service -> the tests that print us-east-1's, what they call it.
+PRINTED = {
+    "snapshot": ("ebs_snapshot_copy_test.golden", r"EBS snapshot (storage)"),
+    "redshift": ("redshift_cluster_test.golden", r"Cluster usage \(on-demand, (\S+)\)"),
+    "opensearch": ("opensearch_domain_test.golden", r".+ \(on-demand, (\S+)\.search\)"),
+    "dedicated_host": ("ec2_host_test.golden", r"EC2 Dedicated Host \(on-demand, (\S+)\)"),
+}
+# Node types that list lacks, as aws.amazon.com/redshift/pricing has said for years; not read from a list.
+REDSHIFT = {"dc2.8xlarge": ("g", 4.80), "ra3.large": ("g", 0.543), "ra3.xlplus": ("g", 1.086)}
+PRICE_CUT = 0.01  # a listed price that differs by more from EC2's x the list's own ratio is older than a price cut
 ACCELERATORS = {  # families whose devices the list counts without a name
     "inf1": "Inferentia",
     "inf2": "Inferentia2",
@@ -66,18 +90,28 @@ def build(folder: Path) -> PriceTable:
     rds = _read(folder, "rds")
     ebs = [line for line in _read(folder, "ebs") if line["currency"] == "USD"]  # China is listed in yuan: estimated
     dates, sources = _origins(folder)
-    columns = {region: i for i, region in enumerate(sorted({line["region"] for line in [*ec2, *rds]}))}
+    caches = _read(folder, "elasticache")
+    columns = {region: i for i, region in enumerate(sorted({line["region"] for line in [*ec2, *rds, *caches]}))}
     try:
+        home_usd, over_ec2 = _at_home(folder, ec2)
         return PriceTable(
             date=dates["ec2"],
             dates=dates,
             sources=sources,
             regions=frozenset(REGIONS.split()),
             columns=columns,
-            factors={"ec2": _ec2_factors(folder, ec2), "ebs": _ebs_factors(ebs), "rds": _rds_factors(rds)},
+            factors={
+                "ec2": _ec2_factors(folder, ec2),
+                "ebs": _ebs_factors(ebs),
+                "rds": _rds_factors(rds),
+                "elasticache": _ratios((line["region"], line["node_type"], line["usd_per_hour"]) for line in caches),
+            },
             hourly_usd=_services(_read(folder, "services")),
+            home_usd=home_usd,
+            over_ec2=over_ec2,
             ebs_usd=_ebs(ebs),
             rds_usd=_rows(rds, columns, _rds_name, _rds_code),
+            elasticache_usd=_rows(caches, columns, lambda line: line["node_type"], lambda _: "e"),
             ec2_usd=_rows(ec2, columns, lambda line: line["instance_type"], _ec2_code),
             instances={line["instance_type"]: _facts(line) for line in _read(folder, "instances")},
         )
@@ -105,7 +139,7 @@ def _origins(folder: Path) -> tuple[dict[str, str], list[str]]:
     for line in _read_file(folder / "PRICE_SOURCES.csv"):
         names = [name.strip() for name in line["files"].split(",")]
         used = [source for source, file in FILE_OF.items() if file in names]
-        found = re.search(r"\d{4}-\d{2}-\d{2}", line["date"])
+        found = re.search(r"\d{4}-\d{2}(-\d{2})?", line["date"])  # of a span the start, so that none is called newer
         for source in used:
             if found is None:
                 raise UnusableInput(f"{folder}: PRICE_SOURCES.csv has no date for {FILE_OF[source]}. Add one.")
@@ -122,8 +156,14 @@ def _rows(
     for line in lines:
         letter = code(line)
         if letter != NO_FIGURE:
-            cells[name(line)][columns[line["region"]]] = (letter, _usd(line["usd_per_hour"]))
+            _put(cells[name(line)], columns[line["region"]], (letter, _usd(line["usd_per_hour"])))
     return {key: _row(by_column, len(columns)) for key, by_column in sorted(cells.items())}
+
+
+def _put(prices: dict[K, V], key: K, price: V) -> None:
+    """Redis and Memcached share a row, and tests print a price twice: that is right as long as both say the same."""
+    if prices.setdefault(key, price) != price:
+        raise ValueError(f"two prices of one thing: {prices[key]} and {price}")
 
 
 def _row(by_column: Mapping[int, tuple[str, float]], width: int) -> Row:
@@ -180,14 +220,58 @@ def _ratios(figures: Iterable[tuple[str, str, str]]) -> dict[str, float]:
     }
 
 
-def _services(lines: Iterable[Line]) -> dict[str, dict[str, tuple[str, float]]]:
-    table: dict[str, dict[str, tuple[str, float]]] = {"elastic_ip": ELASTIC_IP}
+def _services(lines: Iterable[Line]) -> Figures:
+    table: Figures = {"elastic_ip": ELASTIC_IP, "eks": {"*": EKS_ELSEWHERE}}
     for line in lines:
         service = SERVICES.get((line["service"], line["dimension"]))
         if service is not None:
             code = "g" if line["source"].startswith("GENERAL KNOWLEDGE") else "n"
             table.setdefault(service, {})[line["region"]] = (code, _usd(line["usd"]))
     return table
+
+
+def _at_home(folder: Path, ec2: Iterable[Line]) -> tuple[Figures, dict[str, dict[str, float]]]:
+    """Prices of us-east-1 alone, and what a service's instances cost there over the same EC2 type."""
+    home = _printed(_read(folder, "infracost"))
+    machines = {line["instance_type"]: _usd(line["usd_per_hour"]) for line in ec2 if line["region"] == REFERENCE_REGION}
+    sagemaker = {line["instance_type"].removeprefix("ml."): line for line in _read(folder, "sagemaker")}
+    domains = {name: usd / machines[name] for name, (_, usd) in home["opensearch"].items() if name in machines}
+    ratios = {name: _usd(line["ratio_to_ec2"]) for name, line in sagemaker.items()}
+    home["redshift"] = REDSHIFT | home["redshift"]
+    home["sagemaker"] = _sagemaker(sagemaker, machines)
+    return home, {"opensearch": _over_ec2(domains), "sagemaker": _over_ec2(ratios)}
+
+
+def _printed(lines: Iterable[Line]) -> Figures:
+    table: Figures = {service: {} for service in PRINTED}
+    for line in lines:
+        for service, (test, component) in PRINTED.items():
+            found = re.fullmatch(component, line["component"]) if line["golden_file"] == test else None
+            if found is not None:
+                _put(table[service], found.group(1), ("p", _usd(line["usd"])))
+    if missing := [service for service, prices in table.items() if not prices]:
+        raise ValueError(f"no price of {', '.join(missing)}")
+    return table
+
+
+def _sagemaker(lines: Mapping[str, Line], machines: Mapping[str, float]) -> dict[str, tuple[str, float]]:
+    """Listed prices that still hold. EC2's of P4d and P5 were cut later: those follow from EC2's new price."""
+    table = {}
+    for name, line in lines.items():
+        usd, by_ratio = _usd(line["usd_per_hour"]), machines[name] * _usd(line["ratio_to_ec2"])
+        if abs(usd - by_ratio) <= usd * PRICE_CUT:
+            table[name] = ("s", usd)
+    return table
+
+
+def _over_ec2(ratios: Mapping[str, float]) -> dict[str, float]:
+    """The ratio of each type to EC2's price, the median of each family, and the median of families as "*"."""
+    by_family: dict[str, list[float]] = defaultdict(list)
+    for name, ratio in ratios.items():
+        by_family[name.partition(".")[0]].append(ratio)
+    families = {family: median(found) for family, found in by_family.items()}
+    every = {**ratios, **families, "*": median(families.values())}
+    return {name: round(ratio, 4) for name, ratio in every.items()}
 
 
 def _ebs(lines: Iterable[Line]) -> dict[str, dict[str, Tiers]]:

@@ -36,7 +36,7 @@ def nothing_read(paths: Sequence[str], rejected: Sequence[Reject]) -> UnusableIn
     reasons = "; ".join(f"{each.file}: {each.reason}" for each in rejected[:3]) or "no file in it"
     return UnusableInput(
         f"no CloudTrail record in {', '.join(paths)} ({reasons}); give log objects (.json.gz), JSON lines, "
-        "or a folder or zip file of them"
+        "CSV exports, or a folder, zip or tar file of them"
     )
 
 

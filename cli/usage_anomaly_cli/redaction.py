@@ -26,6 +26,7 @@ from usage_anomaly.intake import ObjectRead
 from usage_anomaly.replay import Arrival
 from usage_anomaly.usage import UNKNOWN, UsageEvent
 from usage_anomaly_cli import aws_words
+from usage_anomaly_cli.archives import ARCHIVE_SUFFIXES
 from usage_anomaly_cli.deeds import ActorRead, Created, Deed, Done, Used
 from usage_anomaly_cli.doers import Doer
 from usage_anomaly_cli.reading import TRAIL_SUFFIXES, Result
@@ -115,7 +116,7 @@ class Redaction:
         changed = msgspec.structs.replace(
             read,
             done=[Done(each.key, self.deed(each.deed), tuple(map(self.event, each.events))) for each in read.done],
-            releases=list(map(self.event, read.releases)),
+            others=list(map(self.event, read.others)),
             keys=frozenset((self.text(arn), self.text(key)) for arn, key in read.keys),
             alike=Counter({self.identity(each): count for each, count in read.alike.items()}),
         )
@@ -171,8 +172,13 @@ class Redaction:
         return value if aws_words.REGION.fullmatch(value) else self.name(value)
 
     def group(self, value: str) -> str:
-        """Types of machines, storage and models are AWS's; a task definition's name is not."""
-        known = value in aws_words.GROUPS or aws_words.MACHINE.fullmatch(value) or aws_words.MODEL.fullmatch(value)
+        """Types of machines, storage and models are AWS's, words of the catalog ours; a task definition's name is neither."""
+        known = (
+            value in aws_words.GROUPS
+            or value in aws_words.said_by_catalog()
+            or aws_words.MACHINE.fullmatch(value)
+            or aws_words.MODEL.fullmatch(value)
+        )
         return value if known else self.text(value)
 
     def code(self, value: str) -> str:
@@ -190,7 +196,9 @@ class Redaction:
         return f"{self.file(name)}#{position}" if mark and position.isdecimal() else self.file(value)
 
     def _file(self, value: str) -> str:
-        suffix = max((each for each in TRAIL_SUFFIXES if value.lower().endswith(each)), key=len, default="")
+        suffix = max(
+            (each for each in (*TRAIL_SUFFIXES, *ARCHIVE_SUFFIXES) if value.lower().endswith(each)), key=len, default=""
+        )
         return f"file-{self._hex(value, HASH)}{suffix}"
 
     def _address(self, value: str) -> str:
@@ -258,6 +266,8 @@ class Redaction:
             return f"j-{self._letters(piece, 13)}"
         if aws_words.UUID.fullmatch(piece):
             return self._uuid(piece)
+        if aws_words.TASK.fullmatch(piece):
+            return self._hex(piece, 32)
         return self.address(piece) if ip_of(piece) else self.name(piece)
 
     def _name(self, value: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 import click
@@ -18,13 +19,14 @@ from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.enrichment.accounts import Account, read_accounts
 from usage_anomaly.errors import UnusableInput
 from usage_anomaly.usage import UsageEvent
-from usage_anomaly_cli import account_of_replay, store
+from usage_anomaly_cli import account_of_replay, media, store
 from usage_anomaly_cli.account_of_replay import Story
 from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.reading import Source, find_objects
 from usage_anomaly_cli.reckoning import GLOBAL_REGION, nothing_read, summary
 from usage_anomaly_cli.redact_options import redact_options, redaction_of
-from usage_anomaly_cli.running import Plan, Run, anomalies, run
+from usage_anomaly_cli.running import Plan, Run, anomalies, run, use_over_time
+from usage_anomaly_cli.store import Kept
 
 _JSON = msgspec.json.Encoder()
 _LACKS = {
@@ -32,6 +34,8 @@ _LACKS = {
     "read events": "calls that only read",
     "global events": f"records of {GLOBAL_REGION}, where global services log",
 }
+FORMS = ("table", "jsonl", "csv", "html")
+FORMS_SAID = "csv: one row each; html: one page with charts, which asks for no network and runs no script."
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -59,7 +63,7 @@ class Kinds(click.ParamType[frozenset[str]]):
 @click.option("--kinds", type=Kinds(), help="Judge and count these kinds only.")
 @click.option("--min-severity", type=click.FloatRange(0, 10), default=0.0, help="Leave out what is less severe.")
 @click.option("--all", "everything", is_flag=True, help="Show recorded anomalies too: habits, and limits they excuse.")
-@click.option("--format", "form", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
+@click.option("--format", "form", type=click.Choice(FORMS), default="table", show_default=True, help=FORMS_SAID)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the result to a file.")
 @click.option(
     "--summary", "summary_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the counts as JSON."
@@ -85,31 +89,31 @@ def replay(
     redact: bool,
     redact_key: Path | None,
 ) -> None:
-    """Find what is unusual in CloudTrail files: folders, zip files, .json.gz, .json, JSON lines.
+    """Find what is unusual in CloudTrail files: folders, zip and tar files, .json.gz, .json, JSON lines, CSV exports.
 
     Needs no AWS and no server. Exits 0 with or without anomalies, 2 where the input cannot be used.
     """
     started = time.monotonic()
     refuse(since, until, [output, summary_file, events_file])
+    media.refuse(form)
     redaction = redaction_of(redact, redact_key)
     known = _accounts(accounts) if redaction is None else redaction.accounts(_accounts(accounts))
     plan = Plan(accounts=known, kinds=kinds, since=utc(since), until=utc(until), jobs=jobs, redaction=redaction)
     finished = _read(paths, plan, events_file)
     every = anomalies(finished, plan)
-    try:
-        store.keep(every, plan.accounts, store.place(), redacted=redaction is not None)
-    except OSError as error:  # the result itself is not lost
-        click.echo(f"usage-anomaly: show will not find this replay: {store.place()}: {error.strerror}", err=True)
-    chosen = [each for each in every if (everything or each.alerts) and each.severity >= min_severity]
+    kept = [_kept(each, finished, plan) for each in every]
+    _store(kept)
+    chosen = [each for each in kept if (everything or each.anomaly.alerts) and each.anomaly.severity >= min_severity]
     absent = _absent(finished, plan)
     if summary_file is not None:
         counted = summary(finished.reckoning, finished.replay.counts, every, list(absent))
         summary_file.write_bytes(msgspec.json.format(_JSON.encode(counted), indent=2) + b"\n")
-    story = _story(finished, plan, every, chosen, list(absent.values()), time.monotonic() - started, min_severity)
+    shown, seconds = [each.anomaly for each in chosen], time.monotonic() - started
+    story = _story(finished, plan, every, shown, list(absent.values()), seconds, min_severity)
     if redaction is None:
-        _print(story, form, output, [shlex.quote(path) for path in paths], accounts)
+        _print(story, chosen, form, output, [shlex.quote(path) for path in paths], accounts)
     else:
-        _print(story, form, output, ["PATH"], None)
+        _print(story, chosen, form, output, ["PATH"], None)
 
 
 def refuse(since: datetime | None, until: datetime | None, files: Sequence[Path | None]) -> None:
@@ -127,30 +131,47 @@ def refuse(since: datetime | None, until: datetime | None, files: Sequence[Path 
 
 
 def _read(paths: Sequence[str], plan: Plan, events_file: Path | None) -> Run:
-    sources = find_objects(paths)
-    with progress(sources) as done, _events(events_file) as keep:
-        finished = run(sources, plan, done, keep)
+    with TemporaryDirectory(prefix="usage-anomaly-") as scratch:
+        sources = find_objects(paths, Path(scratch))
+        with progress(sources) as done, _events(events_file) as keep:
+            finished = run(sources, plan, done, keep)
     if finished.reckoning.records == 0:
         raise nothing_read(paths, finished.reckoning.rejected)
     return finished
 
 
-def _print(story: Story, form: str, output: Path | None, paths: Sequence[str], accounts: Path | None) -> None:
-    """The result to stdout or the file; the account beside it, on stderr where stdout carries JSON."""
-    lines = b"".join(_JSON.encode(each) + b"\n" for each in story.shown)
+def _kept(anomaly: Anomaly, finished: Run, plan: Plan) -> Kept:
+    return Kept(
+        anomaly,
+        plan.accounts.get(anomaly.account_id),
+        use_over_time(anomaly, finished, plan),
+        redacted=plan.redaction is not None,
+    )
+
+
+def _store(kept: Sequence[Kept]) -> None:
+    try:
+        store.keep(kept, store.place())
+    except OSError as error:  # the result itself is not lost
+        click.echo(f"usage-anomaly: show will not find this replay: {store.place()}: {error.strerror}", err=True)
+
+
+def _print(
+    story: Story, shown: Sequence[Kept], form: str, output: Path | None, paths: Sequence[str], accounts: Path | None
+) -> None:
+    """The result to stdout or the file; the account beside it, on stderr where stdout carries the result."""
     named = shlex.quote(str(accounts)) if accounts is not None else None
     head, tail = account_of_replay.head(story), account_of_replay.tail(story, paths, named)
-    table = account_of_replay.table(story)
-    text = "\n".join([*head, "", *table, *tail])
+    text = "\n".join([*head, "", *account_of_replay.table(story), *tail])
     if form == "table":
         click.echo(text)
         if output is not None:
             output.write_text(text + "\n", encoding="utf-8")
     elif output is None:
-        click.echo(lines, nl=False)
+        click.echo(media.of_replay(form, story, shown), nl=False)
         click.echo("\n".join([*head, *tail]), err=True)
     else:
-        output.write_bytes(lines)
+        output.write_bytes(media.of_replay(form, story, shown))
         click.echo(text)
 
 

@@ -12,11 +12,11 @@ import msgspec
 
 from usage_anomaly.anomalies import Anomaly, Query, State
 from usage_anomaly.anomalies.life_cycle import QUIET
-from usage_anomaly.anomalies.rules import ORGANIZATION
+from usage_anomaly.anomalies.rules import ORGANIZATION, rules_of
 from usage_anomaly.anomalies.view import gather, nets_unread_launch
 from usage_anomaly.detection import READY
 from usage_anomaly.detection.limits import FIGURES
-from usage_anomaly.enrichment.accounts import Account
+from usage_anomaly.enrichment.accounts import Account, account_type
 from usage_anomaly.enrichment.compose import Material, compose
 from usage_anomaly.enrichment.evidence import matching
 from usage_anomaly.enrichment.expected import usual
@@ -29,6 +29,7 @@ from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.reading import Result, Source, read_objects
 from usage_anomaly_cli.reckoning import Reckoning
 from usage_anomaly_cli.redaction import Redaction
+from usage_anomaly_cli.report.timeline import Timeline, timeline
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +117,16 @@ def anomalies(finished: Run, plan: Plan) -> list[Anomaly]:
     return sorted(found, key=lambda each: (each.start, each.account_id, each.kind, each.id))
 
 
+def use_over_time(anomaly: Anomaly, finished: Run, plan: Plan) -> Timeline:
+    """The anomaly's quantity by time, beside what is usual and its limit."""
+    pair = (anomaly.account_id, anomaly.kind)
+    coverage = finished.replay.coverage(anomaly.account_id)
+    whose = account_type(plan.accounts.get(anomaly.account_id))
+    rules = rules_of(finished.replay.catalog, pair, whose, coverage or 0)
+    until = finished.reckoning.last or finished.now
+    return timeline(anomaly, finished.replay.members(pair), rules, coverage, until)
+
+
 def _material(outcome: Outcome, finished: Run, plan: Plan) -> Material:
     replay, now = finished.replay, finished.now
     pair = (outcome.account_id, outcome.kind)
@@ -169,6 +180,7 @@ class _Memory:
             and query.account_id in (None, account_id)
             and query.not_account_id != account_id
             and query.kind in (None, kind)
+            and query.not_kind != kind
             for event in series.events(low, high)
         ]
         return matching(query, events)

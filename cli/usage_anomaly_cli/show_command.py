@@ -6,13 +6,16 @@ from pathlib import Path
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from usage_anomaly import catalog
 from usage_anomaly.alerts import mail
 from usage_anomaly.enrichment.accounts import read_accounts
 from usage_anomaly.errors import UnusableInput
-from usage_anomaly_cli import record_text, store
+from usage_anomaly_cli import media, record_text, store
 from usage_anomaly_cli.redact_options import redact_options, redaction_of
+
+FORMS = ("full", "mail", "json", "csv", "html")
 
 
 @click.command()
@@ -24,7 +27,7 @@ from usage_anomaly_cli.redact_options import redact_options, redaction_of
     help="Output of replay --format jsonl; without it the last replay.",
 )
 @click.option("--accounts", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="JSON list of accounts.")
-@click.option("--format", "form", type=click.Choice(["full", "mail", "json"]), default="full", show_default=True)
+@click.option("--format", "form", type=click.Choice(FORMS), default="full", show_default=True)
 @redact_options
 def show(
     identity: str | None,
@@ -36,8 +39,10 @@ def show(
 ) -> None:
     """Show one anomaly of the last replay: its alert as mail text, then its record (steps, policy, evidence, ids).
 
-    Without an ID: the most severe one. --redact refuses what was replayed without it.
+    Without an ID: the most severe one. csv and html are those of replay, for this one. --redact refuses what was replayed
+    without it.
     """
+    media.refuse(form)
     kept = store.find(identity, source or store.place())
     redaction = redaction_of(redact, redact_key)
     if redaction is not None and not kept.redacted:  # its sentences are made; only before that can values be exchanged
@@ -49,9 +54,13 @@ def show(
         return
     account = kept.account
     if accounts is not None:
-        known = read_accounts(accounts.read_bytes(), str(accounts))
-        account = (redaction.accounts(known) if redaction else known).get(kept.anomaly.account_id)
-    kind = catalog.load().kind_of(kept.anomaly.kind)
+        listed = read_accounts(accounts.read_bytes(), str(accounts))
+        account = (redaction.accounts(listed) if redaction else listed).get(kept.anomaly.account_id)
+    known = catalog.load()
+    if form in ("csv", "html"):
+        click.echo(media.of_one(form, replace(kept, account=account), known), nl=False)
+        return
+    kind = known.kind_of(kept.anomaly.kind)
     message = mail.render(kept.anomaly, kind, account, update=len(kept.anomaly.alerts) - 1, recipient="replay")
     click.echo(f"Subject: {message.subject}\n\n{message.text}")
     if form == "full":

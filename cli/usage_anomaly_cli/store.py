@@ -12,15 +12,17 @@ from usage_anomaly.alerts.plain import inert
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.enrichment.accounts import Account
 from usage_anomaly.errors import UnusableInput
+from usage_anomaly_cli.report.timeline import Timeline
 
 _LINES = msgspec.json.Encoder()
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """One anomaly with its account, as `replay` keeps it."""
+    """One anomaly with its account and its use over time, as `replay` keeps it."""
 
     anomaly: Anomaly
     account: Account | None = None
+    timeline: Timeline | None = None
     redacted: bool = False  # whether it was made of pseudonyms
 
 
@@ -30,12 +32,11 @@ def place(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(base) / "usage-anomaly" / "last-replay.jsonl"
 
 
-def keep(anomalies: Sequence[Anomaly], accounts: Mapping[str, Account], file: Path, *, redacted: bool = False) -> None:
+def keep(anomalies: Sequence[Kept], file: Path) -> None:
     """Write the anomalies of a replay, whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_suffix(f".{os.getpid()}")
-    kept = (Kept(each, accounts.get(each.account_id), redacted) for each in anomalies)
-    draft.write_bytes(b"".join(_LINES.encode(each) + b"\n" for each in kept))
+    draft.write_bytes(b"".join(_LINES.encode(each) + b"\n" for each in anomalies))
     draft.replace(file)
 
 

@@ -16,7 +16,7 @@ def extents(
 ) -> list[Extent]:
     """The extents of launches at (minutes, quantity); 5 per 10 minutes, 15 an hour, 60 a day."""
     series = of([event(number, at, quantity=count, usd=usd) for number, (at, count) in enumerate(calls)])
-    found = Extents(series, Rules(limit=5, burn_limit=burn, coverage=FIRST))
+    found = Extents(series, Rules(limit=limit, burn_limit=burn, coverage=FIRST))
     found.refresh(0)
     return found.all()
 
@@ -30,6 +30,11 @@ def test_use_up_to_the_limit_is_usual() -> None:
     """The limit is what an account may use, not where it becomes unusual."""
     assert extents([(0, 5)]) == []
     assert told([(0, 6)]) == [(0, 0)]
+
+
+def test_a_limit_of_nothing_tells_the_first_use() -> None:
+    """A purchase is news by itself; how many times the limit it is has no number."""
+    assert told([(0, 1)], limit=0) == [(0, 0)]
 
 
 def test_a_burst_starts_at_the_first_use_of_the_window_that_fired() -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from usage_anomaly.resources import Ledger, resources
 from usage_anomaly.series import CappedTotal, Series, bucket_of, bucket_start
@@ -114,6 +117,50 @@ def test_a_busy_kind_keeps_one_event_for_all_alike() -> None:
     assert kept[0].event_id == "e0999"  # the earliest
 
 
+Call = tuple[int, str, bool, int]  # five minutes, region, whether aggregated, quantity
+CALLS = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from(["us-east-1", "eu-west-1"]), st.booleans(), st.integers(1, 50)),
+    max_size=20,
+)
+
+
+def invocations(calls: Sequence[Call]) -> list[UsageEvent]:
+    return [
+        replace(
+            event(number, buckets * 5 + number / 10, quantity=quantity, name="Invoke", region=region),
+            kind="lambda.invocations",
+            aggregated=aggregated,
+            truncated=number % 3 == 0 and not aggregated,
+        )
+        for number, (buckets, region, aggregated, quantity) in enumerate(calls)
+    ]
+
+
+@given(CALLS, st.randoms(use_true_random=False))
+def test_of_single_and_aggregated_calls_the_larger_count_stands(calls: list[Call], lot: Random) -> None:
+    """A trail with both tells of each call twice; whichever comes first or late, it counts once."""
+    events = invocations(calls)
+    lot.shuffle(events)
+    series = Series(tally=True)
+    for each in events:
+        before = series.quantity(FIRST, FIRST + 3)
+        series.add(each)
+        assert series.quantity(FIRST, FIRST + 3) >= before  # what comes late never takes a call back
+    for bucket in range(4):
+        counts: Counter[tuple[str, bool]] = Counter()
+        for at, region, aggregated, quantity in calls:
+            counts[region, aggregated] += quantity if at == bucket else 0
+        regions = {region for region, _ in counts}
+        expected = sum(max(counts[region, False], counts[region, True]) for region in regions)
+        place = FIRST + bucket
+        assert series.quantity(place, place) == expected
+        assert series.tallied(bucket_start(place)) == expected
+        uses = list(series.uses(place, place))
+        assert sum(each.quantity for each in uses) == expected
+        assert all(len({each.aggregated for each in uses if each.region == region}) <= 1 for region in regions)
+        assert series.truncated(place, place) == sum(each.quantity for each in uses if each.truncated)
+
+
 def test_one_account_cannot_fill_the_organization() -> None:
     """Each account counts up to its own limit per bucket; a late correction replaces, not adds."""
     total = CappedTotal()
@@ -173,6 +220,15 @@ def test_use_of_nothing_is_kept_and_counts_nothing() -> None:
     series = of([event(1, 0, quantity=0), event(2, 1, ids=["i-1"])])
     assert len(list(series.events(FIRST, FIRST))) == 2
     assert [each.event_id for each in series.uses(FIRST, FIRST)] == ["e0002"]
+
+
+def test_one_id_may_stand_for_many_units() -> None:
+    """A cluster of four nodes is deleted by one id: all four are gone, and nothing of their rate is left."""
+    cluster = replace(event(1, 0, ids=["dwh"], quantity=4, usd=13.04, name="CreateCluster"), units_each=4)
+    series = of([cluster, event(2, 30, direction="release", ids=["dwh"])])
+    assert series.net_micro(FIRST, FIRST + 12) == 0
+    assert series.standing_micro(FIRST, FIRST + 12) == 0
+    assert (series.quantity(FIRST, FIRST + 12), series.resources(FIRST, FIRST), series.gone(FIRST, FIRST)) == (4, 4, 4)
 
 
 def test_tasks_cost_what_their_definition_says() -> None:

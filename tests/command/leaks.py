@@ -13,7 +13,7 @@ from usage_anomaly_cli import aws_words
 
 # Fields whose values name something of the account.
 NAMING = re.compile(
-    r"(?i).*(name|id|ids|arn|arns|keys?|bucket|user|email|host|owner|address|ip|prefix|identifier|group|principal)"
+    r"(?i).*(name|id|ids|arn|arns|keys?|bucket|user|email|host|owner|address|ip|prefix|identifier|group|principal|definition|family|cluster|provider)"
 )
 SHAPED = re.compile(
     r"[0-9]{12}|A[A-Z]{3}[A-Z0-9]{12,}|[a-z]{1,12}-[0-9a-f]{8,}|[0-9a-f-]{32,36}|(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
@@ -26,7 +26,7 @@ PUBLIC = re.compile(
 # Words of our own sentences, or of every trail, that some field holds too.
 WORDS = {"AWS", "Internal", "Linux", "all", "account", "id", "name", "person", "session", "source", "trail", "user"}
 WORDS |= {"version", "aws", "sda1", "sdb", "a-role", "user-name", "user.name", "elasticmapreduce", "namespace"}
-WORDS |= {"autoscaling", "logs"}
+WORDS |= {"IP", "autoscaling", "cli", "internal", "logs"}
 POLICIES = re.compile(r"AdministratorAccess|ReadOnlyAccess|AmazonSSMManagedInstanceCore|AWSCompromisedKeyQuarantineV\d")
 LEAST = 3
 
@@ -90,6 +90,7 @@ def is_public(value: str) -> bool:
         or value.strip("<>/") in WORDS
         or value.removeprefix("/dev/") in WORDS
         or aws_words.REGION.fullmatch(value) is not None
+        or aws_words.MODEL.fullmatch(value) is not None
         or aws_words.SERVICE_ROLE.fullmatch(value) is not None
         or value.lower() in aws_words.PRODUCTS
         or any(value in words for words in kept)

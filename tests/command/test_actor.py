@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.command import takeover
 from tests.command.conftest import Command
 
 from usage_anomaly_cli.case import lines
@@ -153,6 +154,20 @@ def test_the_account_says_what_runs_what_was_created_and_what_to_do(command: Com
     assert f"usage-anomaly actor AKIAI44QH8DHBEXAMPLE {case}" in text
     assert f"update-access-key --user-name ci-legacy --access-key-id {KEY} --status Inactive" in text
     assert "--instance-ids i-0123456789abcdef0\n" in text
+
+
+def test_what_the_doer_made_is_told_for_every_kind_of_use(command: Command, tmp_path: Path) -> None:
+    """Tasks are priced by a definition, sign-ins fail without a code, and CloudTrail's own counts stand beside calls."""
+    packed = takeover.write(tmp_path)
+    text = command("actor", "acme-payroll-bot", packed).output
+    assert (
+        "Did      728 calls: 723 that write, 4 on identities, 1 that read; 1 refused; 40,000 more by CloudTrail" in text
+    )
+    assert "lambda Invoke x40,000 (counted by CloudTrail)" in text
+    assert "130 tasks, 130 not seen released, 23.7 USD/h + 10 unpriced" in text
+    assert "Made     700 invocations\n" in text
+    assert f"usage-anomaly actor {takeover.NEW_KEY} {packed}" in text
+    assert "signin ConsoleLogin x40 (40 REFUSED: no code)" in command("actor", takeover.ADDRESS, packed).output
 
 
 def test_nothing_found_names_what_is_alike_and_succeeds(command: Command, case: Path) -> None:

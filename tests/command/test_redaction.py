@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from usage_anomaly.catalog import BUNDLED
 from usage_anomaly.enrichment.accounts import TYPE_WORDS, Account, account_type
 from usage_anomaly.enrichment.automation import MACHINE_ROLES, MARKS, recognise
 from usage_anomaly.errors import UnusableInput
@@ -37,7 +39,7 @@ MARKED = st.lists(
 
 EXCHANGED_NOWHERE = {"event_time", "kind", "direction", "unit", "price_basis", "origin", "catalog_version"}
 NO_TEXT = {"quantity", "vcpus", "gpus", "gib", "usd_per_hour", "usd", "price_confidence", "long_lived_key", "dry_run"}
-NO_TEXT |= {"truncated"}
+NO_TEXT |= {"truncated", "units_each", "aggregated"}
 
 
 @given(st.sets(ACCOUNTS, min_size=2, max_size=50))
@@ -84,6 +86,8 @@ def test_another_key_gives_other_pseudonyms(value: str) -> None:
         ("i-0123456789abcdef0", r"i-[0-9a-f]{17}"),
         ("i-1a2b3c4d:/dev/sda1", r"i-[0-9a-f]{17}:/dev/sda1"),
         ("j-3ABCDEFGHIJKL", r"j-[A-Z2-7]{13}"),
+        ("f58e6f2cd736ba23f5cdcbc528fdf1fa", r"[0-9a-f]{32}"),
+        ("h-0123456789abcdef0", r"h-[0-9a-f]{17}"),
         ("fleet-12a34b55-67cd-8ef9-ba9b-9208dEXAMPLE", r"name-[0-9a-f]{12}"),
         ("fleet-12a34b55-67cd-8ef9-ba9b-920800000000", r"fleet-[0-9a-f-]{36}"),
         ("jane.doe@example.com", r"name-[0-9a-f]{12}"),
@@ -117,6 +121,43 @@ def test_hosts_of_customers_are_no_services(value: str) -> None:
     assert ONE.address(value).startswith("host-")
     assert "acme" not in ONE.address(value) + ONE.text(value) + ONE.agent(value)
     assert ONE.address("autoscaling.amazonaws.com") == "autoscaling.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        *(
+            "p4d.24xlarge",
+            "db.r6g.large",
+            "cache.t4g.micro",
+            "ml.p4d.24xlarge",
+            "ra3.xlplus",
+            "r6g.large.search",
+            "gp3",
+        ),
+        *("FARGATE", "failed", "root", "eu.anthropic.claude-sonnet-4-20250514-v1:0", "amazon.nova-pro-v1:0"),
+    ],
+)
+def test_groups_that_are_no_names_stay(group: str) -> None:
+    """What was used is what the report is about."""
+    assert ONE.group(group) == group
+
+
+@pytest.mark.parametrize(
+    "group", ["miner:1", "acme-gpu-pool", "abcdefghij12", "acme.imported-model", "Savings Planner"]
+)
+def test_groups_that_a_customer_named_do_not_stay(group: str) -> None:
+    """Task definitions, capacity providers and profiles are called after products and people."""
+    assert re.fullmatch(r"name-[0-9a-f]{12}(:1)?", ONE.group(group))
+
+
+def test_every_group_that_is_a_word_of_the_catalog_stays() -> None:
+    """A kind that is added later names its groups in its own file."""
+    samples = [json.loads(line) for file in BUNDLED.glob("*/samples.jsonl") for line in file.read_bytes().splitlines()]
+    groups = {each.get("group") for sample in samples for each in sample["expect"]} - {None}
+    said = {group for group in groups if " " in group}
+    assert {"Savings Plan", "failed root"} <= said
+    assert {ONE.group(group) for group in said} == said
 
 
 def test_user_agents_keep_products_only() -> None:
@@ -162,6 +203,7 @@ def test_every_text_of_an_event_or_deed_is_exchanged_or_known_to_hold_no_name() 
             "about": [name],
             "ids": [name],
             "used": [{"quantity": 1, "unit": "instances", "group": name}],
+            "counted": 5,
             "created": {"what": "user", "identity": name, "whose": name},
         },
         Deed,

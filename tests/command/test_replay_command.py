@@ -7,10 +7,13 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from tests.command.conftest import Command
+from tests.envelopes.building import aggregated, log, made, zipped
+from tests.usage.calls import call
 
 from usage_anomaly.errors import UnusableInput
 
@@ -89,12 +92,20 @@ def test_without_all_only_told_anomalies_are_printed(command: Command, trail: Pa
     assert all(each["alerts"] for each in lines(result.stdout))
 
 
-def test_jobs_and_the_archives_shape_change_no_byte(command: Command, trail: Path, tmp_path: Path) -> None:
-    """Promise (a) for files: two processes, a zip file and plain text tell the same."""
+def test_jobs_and_the_archives_shape_change_no_byte(
+    command: Command, trail: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promise (a) for files: two processes, a zip file, a packed tar file and plain text tell the same."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     plain = command("replay", trail / "AWSLogs", "--format", "jsonl", "--all").stdout
     assert command("replay", trail / "AWSLogs", "--format", "jsonl", "--all", "--jobs", "2").stdout == plain
     archive = shutil.make_archive(str(tmp_path / "case"), "zip", trail, "AWSLogs")
     assert command("replay", archive, "--format", "jsonl", "--all").stdout == plain
+    packed = shutil.make_archive(str(tmp_path / "case"), "gztar", trail, "AWSLogs")
+    assert command("replay", packed, "--format", "jsonl", "--all", "--jobs", "2").stdout == plain
+    assert list(scratch.iterdir()) == []
     unpacked = tmp_path / "unpacked"
     for file in (trail / "AWSLogs").rglob("*.json.gz"):
         target = unpacked / file.relative_to(trail).with_suffix("")
@@ -130,6 +141,20 @@ def test_kinds_since_and_severity_narrow_what_is_told(command: Command, trail: P
     assert [each["account_id"] for each in severe] == ["111122223333"]
 
 
+def test_what_these_records_could_not_have_shown_is_named(command: Command, trail: Path, tmp_path: Path) -> None:
+    """No login in a trail that has other global events is no gap; in one without any it may be one."""
+    summary, one = tmp_path / "summary.json", tmp_path / "one.json"
+    command("replay", trail / "AWSLogs", "--summary", summary)
+    assert json.loads(summary.read_text())["absent"] == []
+    one.write_text(json.dumps(call("RunInstances", awsRegion="us-west-2")))
+    said = command("replay", one, "--summary", summary).stdout
+    assert "Absent   calls that only read: invocations are not seen; " in said
+    absent = ["bedrock.invocations", "console.logins", "identity.changes", "lambda.invocations"]
+    assert json.loads(summary.read_text())["absent"] == absent
+    command("replay", one, "--summary", summary, "--kinds", "ec2.instances")
+    assert json.loads(summary.read_text())["absent"] == []
+
+
 def test_an_unknown_kind_is_named_with_those_that_exist(command: Command, trail: Path) -> None:
     """A typing error must not look like a quiet week."""
     result = command("replay", trail / "AWSLogs", "--kinds", "ec2.instance")
@@ -150,6 +175,7 @@ def test_no_anomaly_is_no_error(command: Command, trail: Path) -> None:
         pytest.param({}, "no file in it", id="empty"),
         pytest.param({"a.txt": b"hello"}, "not a trail file", id="no-trail-file"),
         pytest.param({"a.json": b'{"hello": 1}'}, "no CloudTrail record", id="no-record"),
+        pytest.param({"a.parquet": b"PAR1"}, "a Parquet file: read the trail's S3 objects", id="security-lake"),
     ],
 )
 def test_input_without_a_record_is_unusable(
@@ -177,7 +203,7 @@ def test_a_missing_path_ends_with_2_and_the_remedy(tmp_path: Path) -> None:
     assert finished.stdout == ""
     assert finished.stderr.startswith("usage-anomaly: ")
     assert finished.stderr.count("\n") == 1
-    assert "name a file, folder or zip file" in finished.stderr
+    assert "name a file, folder, zip or tar file" in finished.stderr
 
 
 @pytest.mark.parametrize(
@@ -243,6 +269,36 @@ def record(moment: str, number: int, **changes: object) -> str:
             **changes,
         }
     )
+
+
+def test_a_bucket_with_data_events_and_their_counts_counts_each_call_once(command: Command, tmp_path: Path) -> None:
+    """A trail that aggregates writes both, in two folders of its bucket; the counts alone tell the same anomaly."""
+    region = "us-east-1"
+    name = f"111122223333_CloudTrail_{region}_20260120T1010Z"
+    single, counted = (tmp_path / "AWSLogs" / "111122223333" / each for each in ("CloudTrail", "CloudTrail-Aggregated"))
+    calls = [
+        made(n, eventName="Invoke", eventSource="lambda.amazonaws.com", requestParameters={"functionName": "resize"})
+        for n in range(290)
+    ]
+    function = f"arn:aws:lambda:{region}:111122223333:function:resize"
+    for folder, records in ((single, calls), (counted, [aggregated(300, details={"resourceARN": {function: 300}})])):
+        (folder / region).mkdir(parents=True)
+        (folder / region / f"{name}_{folder.name[-3:]}.json.gz").write_bytes(zipped(log(records)))
+    accounts = tmp_path / "accounts.json"
+    accounts.write_text(
+        '[{"id": "111122223333", "name": "x", "status": "ACTIVE", "tags": {"AccountType": "development"}}]'
+    )
+    totals = {}
+    for place in (single, counted, tmp_path / "AWSLogs"):
+        summary = tmp_path / "summary.json"
+        (found,) = lines(
+            command("replay", place, "--accounts", accounts, "--format", "jsonl", "--summary", summary).stdout
+        )
+        totals[place.name] = (found["total"], json.loads(summary.read_text())["usage"]["lambda.invocations"])
+        assert found["kind"] == "lambda.invocations"
+        assert "resize" in json.dumps(found["guidance"])
+    assert "caller not named" in command("replay", counted, "--accounts", accounts).stdout
+    assert totals == {"CloudTrail": (290, 290), "CloudTrail-Aggregated": (300, 300), "AWSLogs": (300, 300)}
 
 
 def test_since_moves_no_start_and_makes_no_alarm(command: Command, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.enrichment.incidents import at, context, event
 
 from usage_anomaly.anomalies import Query
 from usage_anomaly.enrichment import habits, wording
-from usage_anomaly.enrichment.evidence import ORGANIZATION, Evidence, find, matching
+from usage_anomaly.enrichment.evidence import IDENTITY, ORGANIZATION, Evidence, find, matching
 from usage_anomaly.usage import UsageEvent
 
 EC2 = "ec2.instances"
@@ -313,7 +313,9 @@ moments = st.integers(0, 180).map(lambda minute: at("8:00") + timedelta(minutes=
 doers: st.SearchStrategy[dict[str, Any]] = some(
     [incidents.THIEF, incidents.KARPENTER, incidents.BATCH, {}, {"actor_arn": "AIDAEXAMPLE"}]
 )
-directions = some([("use", EC2), ("use", EC2), ("release", EC2), ("attempt", ATTEMPTS), ("use", "ebs.volumes")])
+directions = some(
+    [("use", EC2), ("use", EC2), ("release", EC2), ("attempt", ATTEMPTS), ("use", "ebs.volumes"), ("use", IDENTITY)]
+)
 
 
 @st.composite
@@ -341,7 +343,8 @@ def test_query_narrows_by_every_field_and_closes_its_span() -> None:
     """OpenSearch has to give the same for the same query: both ends belong to the span."""
     mine = event(1, at("10:00"), **incidents.THIEF)
     queries = [
-        Query(kind="x"), Query(direction="release"), Query(account_id="x"), Query(not_account_id=incidents.ACCOUNT),
+        Query(kind="x"), Query(not_kind=mine.kind), Query(direction="release"), Query(account_id="x"),
+        Query(not_account_id=incidents.ACCOUNT),
         Query(region="x"), Query(actor_arn="x"), Query(access_key_id="x"), Query(source_address="x"),
         Query(image_id="x"), Query(start=at("10:01")), Query(end=at("9:59")),
     ]  # fmt: skip

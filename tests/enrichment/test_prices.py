@@ -6,14 +6,13 @@ import csv
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from usage_anomaly.enrichment import prices as price_room
-from usage_anomaly.enrichment.prices import BASES, HOURS_PER_MONTH, PriceTable, read_table, write_table
+from usage_anomaly.enrichment.price_scale import BASES
+from usage_anomaly.enrichment.prices import HOURS_PER_MONTH, PriceTable, read_table, write_table
 from usage_anomaly_cli import prices_build
-from usage_anomaly_cli.prices_command import prices as command
 
 BUNDLED = Path(price_room.__file__).with_name("prices.json")
 TABLE = price_room.load()
@@ -308,74 +307,17 @@ def test_writing_what_was_read_changes_no_byte() -> None:
 
 def test_the_scale_of_confidence_gives_its_reasons(prices: PriceTable) -> None:
     """Each letter used in a row stands in the scale, each list has a date, and only a published price is certain."""
-    used = {code for rows in (prices.ec2_usd, prices.rds_usd) for codes, _ in rows.values() for code in codes}
-    assert used - {"."} <= BASES.keys()
+    lists = (prices.ec2_usd, prices.rds_usd, prices.elasticache_usd)
+    used = {code for rows in lists for codes, _ in rows.values() for code in codes}
+    used |= {code for table in (prices.hourly_usd, prices.home_usd) for by in table.values() for code, _ in by.values()}
+    assert used | {"v"} == BASES.keys() | {"."}
     for basis in BASES.values():
         assert basis.source in prices.dates
         assert basis.reason
         assert 0.5 <= basis.confidence <= 1
     assert prices.date == "2026-07-20"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (["p3.16xlarge", "us-east-1"], ["24.48 USD/h", "64 vCPU, 488 GiB, 8 x V100", "confidence  1"]),
-        (["gp3", "us-east-1"], ["0.08 USD per GiB-month", "date        2022-02-10"]),
-        (["db.t3.micro", "us-east-1", "--engine", "postgres"], ["0.018 USD/h (postgres)"]),
-        (["nat-gateway", "us-east-1"], ["0.045 USD/h", "NAT gateway list price"]),
-        (["elastic-ip", "eu-west-1"], ["0.005 USD/h", "general knowledge"]),
-        (["mac1.metal", "us-east-1"], ["12 vCPU", "price       unknown"]),
-        (["db.t3.micro", "us-east-1", "--engine", "oracle-ee"], ["unknown (oracle-ee)"]),
-    ],
-)
-def test_show_prints_price_facts_basis_and_doubt(arguments: list[str], expected: list[str]) -> None:
-    """Who doubts an alert's figure looks it up here."""
-    result = CliRunner().invoke(command, ["show", *arguments])
-    assert result.exit_code == 0
-    for text in expected:
-        assert text in result.output
-
-
-@pytest.mark.parametrize(
-    ("arguments", "near"),
-    [(["p3.16xlrge", "us-east-1"], "Near: p3.16xlarge"), (["m5.large", "eu-centrl-1"], "Near: eu-central-1")],
-)
-def test_show_names_near_matches_of_an_unknown_name(arguments: list[str], near: str) -> None:
-    """A slip of the finger is answered with the remedy."""
-    result = CliRunner().invoke(command, ["show", *arguments])
-    assert result.exit_code == 2
-    assert "price unknown" in result.output
-    assert near in result.output
-
-
-def test_build_writes_the_table_where_it_is_told(shared_data: Path, tmp_path: Path) -> None:
-    """The committed table comes from this command."""
-    output = tmp_path / "table.json"
-    result = CliRunner().invoke(command, ["build", "--source", str(shared_data / "prices"), "--output", str(output)])
-    assert result.exit_code == 0
-    assert output.read_bytes() == BUNDLED.read_bytes()
-
-
-def test_build_without_lists_names_the_missing_file_and_the_remedy(tmp_path: Path) -> None:
-    """And writes nothing: half a table would be worse than the old one."""
-    output = tmp_path / "table.json"
-    result = CliRunner().invoke(command, ["build", "--source", str(tmp_path), "--output", str(output)])
-    assert result.exit_code == 2
-    assert "ec2_ondemand_linux_all_regions.csv" in result.output
-    assert "--source" in result.output
-    assert not output.exists()
-
-
-def test_build_refuses_a_price_that_is_none(shared_data: Path, tmp_path: Path) -> None:
-    """A price of 0 in a list would become "free" in an alert."""
-    for path in (shared_data / "prices").glob("*.csv"):
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    with (tmp_path / "rds_ondemand.csv").open("a", encoding="utf-8") as lines:
-        lines.write("us-east-1,mysql,db.free.micro,single_az,0,\n")
-    result = CliRunner().invoke(command, ["build", "--source", str(tmp_path), "--output", str(tmp_path / "table")])
-    assert result.exit_code == 2
-    assert "a price of 0 USD" in result.output
+    assert {BASES[code].source for code in used - {"."}} | {"instances", "ebs"} == prices.dates.keys()
+    assert all(any(source in line.partition(":")[0] for line in prices.sources) for source in prices.dates)
 
 
 def _rows(shared_data: Path, name: str) -> list[dict[str, str]]:

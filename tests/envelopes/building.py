@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import csv
 import gzip
+import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -71,6 +73,62 @@ def pretty(value: Any) -> bytes:
     return json.dumps(value, indent=2).encode()
 
 
+def looked_up(records: Sequence[Any], **more: Any) -> Fields:
+    """A page of `aws cloudtrail lookup-events`."""
+    events = [
+        {"EventId": "1", "Username": "ci", "Resources": [], "CloudTrailEvent": encode(r).decode()} for r in records
+    ]
+    return {"Events": events, **more}
+
+
+def csv_of(rows: Sequence[Sequence[str]]) -> bytes:
+    """Rows as Athena writes them: every cell in quotes."""
+    written = io.StringIO(newline="")
+    csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+    return written.getvalue().encode()
+
+
+def table(records: Sequence[Fields]) -> bytes:
+    """What Athena makes of records, the caller as JSON; columns in lower case."""
+    names = list(dict.fromkeys(name for record in records for name in record)) or ["eventName", "eventTime"]
+    cells = [[record.get(name) for name in names] for record in records]
+    rows = [
+        [cell if isinstance(cell, str) else "" if cell is None else encode(cell).decode() for cell in row]
+        for row in cells
+    ]
+    return csv_of([[name.lower() for name in names], *rows])
+
+
+def aggregated(
+    count: int, *, errors: int = 0, details: Mapping[str, Mapping[str, int]] | None = None, **more: Any
+) -> Fields:
+    """CloudTrail's count of so many calls to Lambda within five minutes; `details` are counts by dimension."""
+    counts = dict(details or {}) | ({"errorCode": {"TooManyRequestsException": errors}} if errors else {})
+
+    def dimension(name: str, values: Mapping[str, int]) -> Fields:
+        statistics = [{"name": each, "value": value} for each, value in values.items()]
+        return {"dimension": name, "statistics": statistics, "aggregationType": "Count"}
+
+    return {
+        "eventVersion": "1.0",
+        "accountId": "111122223333",
+        "eventId": "62759c1a-6248-48e1-a6b3-d5fb7e6c4bc0",
+        "eventCategory": "Aggregated",
+        "eventType": "AwsAggregatedEvent",
+        "awsRegion": "us-east-1",
+        "eventSource": "lambda.amazonaws.com",
+        "timeWindow": {
+            "windowStart": "2026-01-20T10:00:00Z",
+            "windowEnd": "2026-01-20T10:05:00Z",
+            "windowSize": "PT5M",
+        },
+        "summary": {
+            "primaryDimension": dimension("eventName", {"Invoke": count}),
+            "details": [dimension(name, values) for name, values in counts.items()],
+        },
+    } | more
+
+
 ENVELOPES: dict[str, Callable[[Sequence[Fields]], bytes]] = {
     "log object": log,
     "log object, gzip": lambda rs: zipped(log(rs)),
@@ -89,6 +147,10 @@ ENVELOPES: dict[str, Callable[[Sequence[Fields]], bytes]] = {
     "events, a list": lambda rs: encode([event(r) for r in rs]),
     "log subscription, unpacked": subscription,
     "log subscription": lambda rs: packed_subscription(subscription(rs)),
+    "looked-up events": lambda rs: pretty(looked_up(rs, NextToken="x")),
+    "looked-up events, a page each": lambda rs: b"\n".join(pretty(looked_up([r])) for r in rs),
+    "looked-up events, a list": lambda rs: encode(looked_up(rs)["Events"]),
+    "looked-up events, their texts alone": lambda rs: encode([encode(r).decode() for r in rs]),
 }
 
 

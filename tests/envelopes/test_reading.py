@@ -6,9 +6,10 @@ import gzip
 import os
 import zipfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from tests.envelopes.building import encode, log, made
+from tests.envelopes.building import encode, log, made, table
 
 from usage_anomaly.envelopes import Payload
 from usage_anomaly.errors import UnusableInput
@@ -38,7 +39,8 @@ def died(_payload: Payload, _name: str) -> None:
 
 
 def read(*paths: Path, jobs: int = 1) -> list[Result[tuple[str, list[bytes]]]]:
-    return list(read_objects(find_objects(paths), jobs, names_and_keys))
+    with TemporaryDirectory() as scratch:
+        return list(read_objects(find_objects(paths, Path(scratch)), jobs, names_and_keys))
 
 
 @pytest.fixture
@@ -93,6 +95,45 @@ def test_what_is_no_trail_file_is_counted(tmp_path: Path) -> None:
     }
 
 
+FOREIGN: dict[bytes, str] = {
+    b"PAR1": "a Parquet file",
+    b"ORC": "an ORC file",
+    b"Obj\x01": "an Avro file",
+    b"PK\x03\x04": "a zip file",
+    b"BZh9": "a bzip2 file",
+    b"\xfd7zXZ\x00": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a zstd file",
+    b"7z\xbc\xaf\x27\x1c": "a 7z file",
+    bytes(257) + b"ustar\x0000": "a tar file",
+}
+
+
+@pytest.mark.parametrize("beginning", FOREIGN)
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_format_that_is_not_read_is_named_with_the_remedy(tmp_path: Path, beginning: bytes, packed: bool) -> None:
+    """ "broken JSON" would send the analyst to look for damage where there is none."""
+    content = beginning + b"\0{}" * 300
+    found = read(write(tmp_path, "a.gz", gzip.compress(content) if packed else content))
+    (reason,) = [each.reason for each in found[0].rejected]
+    assert reason.startswith(f"{FOREIGN[beginning]}: ")
+    assert len(found[0].rejected) == 1
+
+
+def test_security_lakes_files_are_named_without_being_read(tmp_path: Path) -> None:
+    """They may be many and large."""
+    for name in ("a.parquet", "b.gz.parquet", "c.parquet.gz", "D.PARQUET", "e.orc"):
+        write(tmp_path, name, b"x")
+    assert all("export the rows as JSON or CSV" in result.rejected[0].reason for result in read(tmp_path))
+
+
+def test_exports_in_folders_are_read(tmp_path: Path) -> None:
+    """What Athena leaves in its bucket."""
+    write(tmp_path, "a.csv", table([made(1)]))
+    write(tmp_path, "b.csv.gz", gzip.compress(table([made(2)])))
+    write(tmp_path, "c.csv", b"a,b\n1,2\n")
+    assert [result.records for result in read(tmp_path)] == [1, 1, 0]
+
+
 def test_a_named_file_is_read_whatever_its_suffix(tmp_path: Path) -> None:
     """Whoever names a file means it."""
     assert read(write(tmp_path, "export.txt", encode(made(1))))[0].records == 1
@@ -118,7 +159,7 @@ def test_broken_zip_files_and_members_are_named(tmp_path: Path) -> None:
         "good.json": [],
         "broken.json": ["broken zip member (bad crc-32 for file 'broken.json')"],
         "locked.json": ["encrypted zip member: unpack it with its password"],
-        "inner.zip": ["a zip file inside a zip file: unpack the outer one"],
+        "inner.zip": ["zip file cannot be read (file is not a zip file)"],
         "readme.txt": ["not a trail file"],
         "half.zip": ["zip file cannot be read (file is not a zip file)"],
     }
@@ -126,8 +167,8 @@ def test_broken_zip_files_and_members_are_named(tmp_path: Path) -> None:
 
 def test_a_path_that_is_not_there_ends_with_the_remedy(tmp_path: Path) -> None:
     """A mistyped path must not read as "no anomalies"."""
-    with pytest.raises(UnusableInput, match=r"missing cannot be read .* name a file, folder or zip file"):
-        find_objects([tmp_path / "missing"])
+    with pytest.raises(UnusableInput, match=r"missing cannot be read .* name a file, folder, zip or tar file"):
+        find_objects([tmp_path / "missing"], tmp_path)
 
 
 def test_a_file_too_large_for_memory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +185,7 @@ def test_a_file_name_of_any_bytes_can_be_told(tmp_path: Path) -> None:
     assert result.records == 1
 
 
-def test_a_process_that_dies_ends_with_the_remedy(trail: Path) -> None:
+def test_a_process_that_dies_ends_with_the_remedy(trail: Path, tmp_path: Path) -> None:
     """The system ends processes for want of memory; a bare traceback would not say what to do."""
     with pytest.raises(UnusableInput, match="try --jobs 1"):
-        list(read_objects(find_objects([trail]), 2, died))
+        list(read_objects(find_objects([trail], tmp_path), 2, died))

@@ -55,10 +55,10 @@ def keys_of(payload: Payload, _: str) -> tuple[list[bytes], int]:
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_every_record_is_read_and_every_oddity_said(shared_data: Path, name: str) -> None:
+def test_every_record_is_read_and_every_oddity_said(shared_data: Path, name: str, tmp_path: Path) -> None:
     """Real trails are the only judge of what a reader must bear."""
     results: list[Result[tuple[list[bytes], int]]] = list(
-        read_objects(find_objects([shared_data / "cloudtrail" / name]), 1, keys_of)
+        read_objects(find_objects([shared_data / "cloudtrail" / name], tmp_path), 1, keys_of)
     )
     records, distinct, oddities = SETS[name]
     read = [result.value for result in results if result.value is not None]

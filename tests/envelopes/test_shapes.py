@@ -30,7 +30,7 @@ SHAPES: dict[bytes, str] = {
     b" \n": "empty",
     b"hello": "broken JSON at byte 0",
     b"17": "no JSON object where a record was expected at byte 0",
-    b'{"a": 1}': "unknown shape: no Records, detail, awslogs, logEvents or eventName at byte 0",
+    b'{"a": 1}': "unknown shape: no Records, Events, detail, awslogs, logEvents or eventName at byte 0",
     b'{"Records": {}}': "Records is no list at byte 0",
     b'{"Records": [{"a": 1}]}': "no CloudTrail record: no eventName at byte 13",
     b'{"detail": {"instance-id": "i-1", "state": "running"}}': "no CloudTrail record: no eventName at byte 0",
@@ -58,7 +58,9 @@ def test_the_same_reason_is_said_once_with_its_count() -> None:
     payload = read_payload(lines([{"a": n} for n in range(1000)]) + encode(made(1)), "x")
     assert len(payload.records) == 1
     assert payload.rejected == [
-        Rejection("unknown shape: no Records, detail, awslogs, logEvents or eventName, first at byte 0", 0, 1000)
+        Rejection(
+            "unknown shape: no Records, Events, detail, awslogs, logEvents or eventName, first at byte 0", 0, 1000
+        )
     ]
 
 

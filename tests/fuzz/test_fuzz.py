@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.envelopes.building import ENVELOPES, Fields, encode, made, zipped
+from tests.envelopes.building import ENVELOPES, Fields, encode, made, table, zipped
 
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.prices import PriceTable
@@ -38,6 +38,9 @@ CALLS: tuple[Fields, ...] = (
     {"eventName": "CreateNatGateway", "responseElements": {"CreateNatGatewayResponse": {"natGateway": {}}}},
     {"eventName": "AllocateAddress", "responseElements": {"allocationId": "eipalloc-1"}},
 )
+
+
+FORMS: tuple[Callable[[list[Fields]], bytes], ...] = (*ENVELOPES.values(), table, lambda rs: zipped(table(rs)))
 
 
 def trail(lot: Random) -> list[Fields]:
@@ -84,7 +87,7 @@ def fuzz_object(lot: Random) -> Payload:
     A splice, or a cut between two documents, may take whole records away and leave sound JSON: nobody can tell.
     """
     records = trail(lot)
-    packed = ENVELOPES[lot.choice(list(ENVELOPES))](records)
+    packed = FORMS[lot.randrange(len(FORMS))](records)
     damage = lot.choice(BYTES)
     damaged = damage(lot, packed)
     payload = read_payload(zipped(damaged) if lot.random() < 0.3 else damaged, "fuzz.json.gz")

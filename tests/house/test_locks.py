@@ -53,7 +53,7 @@ def test_the_layer_carries_the_runtime_dependencies_only(root: Path) -> None:
     """Every megabyte in the layer is cold-start time: the command's and the tests' packages stay out."""
     text = (root / "requirements" / "runtime.txt").read_text()
     packages = set(re.findall(r"^([a-z0-9-]+)==", text, flags=re.MULTILINE))
-    asked_for = {"jmespath", "msgspec", "opensearch-py", "aws-lambda-powertools"}
+    asked_for = {"deflate", "jmespath", "msgspec", "opensearch-py", "aws-lambda-powertools"}
     brought_along = {"certifi", "charset-normalizer", "events", "idna", "python-dateutil", "requests", "six", "urllib3"}
     assert packages == asked_for | brought_along | {"typing-extensions"}
 

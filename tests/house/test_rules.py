@@ -119,7 +119,7 @@ def test_the_wheel_carries_tables_and_leaves_samples_out(root: Path, tmp_path: P
         [sys.executable, "-m", "zipfile", "-l", str(wheel)], capture_output=True, text=True, check=True
     ).stdout
     names = {line.split()[0] for line in listing.splitlines()[1:]}
-    rooms = root / "layers" / "core"
-    shipped = [path for path in files_of_the_project(rooms / "usage_anomaly") if path.name != "samples.jsonl"]
-    assert {path.relative_to(rooms).as_posix() for path in shipped} - names == set()
+    for place, package in ((root / "layers" / "core", "usage_anomaly"), (root / "cli", "usage_anomaly_cli")):
+        shipped = [path for path in files_of_the_project(place / package) if path.name != "samples.jsonl"]
+        assert {path.relative_to(place).as_posix() for path in shipped} - names == set()
     assert [name for name in names if name.endswith("samples.jsonl")] == []

@@ -67,11 +67,12 @@ def test_the_attack_simulation_used_what_terraform_made(reader: Reader) -> None:
     invictus = reader("invictus")
     assert invictus.records == 2_900
     assert invictus.quantities("use") == {
-        "ec2.instances": 2, "ebs.volumes": 2, "nat.gateways": 2, "rds.instances": 1, "elastic.ips": 3,
+        "ec2.instances": 2, "ebs.volumes": 2, "ebs.snapshots": 2, "nat.gateways": 2, "rds.instances": 1, "elastic.ips": 3,
+        "api.denied": 60, "identity.changes": 36,
     }  # fmt: skip
     assert invictus.quantities("attempt") == {"ec2.instances.attempts": 6}
     assert invictus.quantities("release") == {
-        "ec2.instances": 2, "ebs.volumes": 2, "nat.gateways": 2, "rds.instances": 1, "elastic.ips": 3,
+        "ec2.instances": 2, "ebs.volumes": 2, "ebs.snapshots": 2, "nat.gateways": 2, "rds.instances": 1, "elastic.ips": 3,
     }  # fmt: skip
     assert {(event.group, event.automation) for event in invictus.of("ec2.instances")} == {("t3.micro", "Terraform")}
     assert all(event.long_lived_key for event in invictus.of("ec2.instances"))
@@ -110,4 +111,32 @@ def test_no_real_record_makes_the_reading_fail(reader: Reader, name: str) -> Non
 def test_an_invented_region_has_no_price(reader: Reader) -> None:
     """A price for a region that does not exist would be a lie with a basis."""
     for event in reader("stratus").events:
-        assert event.usd_per_hour is None
+        assert event.usd_per_hour is None or event.kind in ("api.denied", "identity.changes", "console.logins")
+
+
+def test_refusals_and_changes_of_identities_are_those_counted_by_hand(reader: Reader) -> None:
+    """Counted with a search for errorCode and eventName: the passwords and the instance attribute that a role asked
+    for 44 times, 13 roles that were not to be taken, two looks at the bill, and an account that should have left."""
+    invictus = reader("invictus")
+    assert Counter(event.event_name for event in invictus.of("api.denied")) == {
+        "GetPasswordData": 29, "DescribeInstanceAttribute": 15, "AssumeRole": 13, "GetCostAndUsage": 1,
+        "GetCostForecast": 1, "LeaveOrganization": 1,
+    }  # fmt: skip
+    assert Counter(event.event_name for event in invictus.of("identity.changes")) == {
+        "CreateRole": 13, "AttachRolePolicy": 6, "PutRolePolicy": 5, "CreateUser": 4, "CreateAccessKey": 2,
+        "CreateLoginProfile": 2, "UpdateAssumeRolePolicy": 2, "AttachUserPolicy": 1, "CreateTrustAnchor": 1,
+    }  # fmt: skip
+    assert invictus.of("console.logins") == []  # two logins, both of users and successful
+
+
+def test_refused_launches_are_not_counted_twice(reader: Reader) -> None:
+    """The captures of single techniques: 51 refusals stand in them, one of a launch, which is an attempt."""
+    stratus = reader("stratus")
+    assert (len(stratus.of("api.denied")), len(stratus.of("ec2.instances.attempts", "attempt"))) == (50, 1)
+    assert {event.group for event in stratus.of("bedrock.invocations")} == {"anthropic.claude-3-sonnet-20240229-v1:0"}
+
+
+def test_logins_that_failed_or_were_roots(reader: Reader) -> None:
+    """Samples of a vendor's rules: three of their failures and roots stand there twice."""
+    logins = Counter(event.group for event in reader("panther").of("console.logins"))
+    assert logins == {"failed": 4, "root": 2, "failed root": 2}

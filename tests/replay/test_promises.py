@@ -14,12 +14,14 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.anomalies.test_series import START, event
 from tests.replay.driving import Delivered, arrival, run, told
 
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account
-from usage_anomaly.replay import Replay
+from usage_anomaly.replay import Outcome, Replay
+from usage_anomaly.series import bucket_of
 from usage_anomaly.usage import UsageEvent
 
 ACCOUNTS = {"111122223333": Account(id="111122223333", name="sandbox", tags={"AccountType": "development"})}
@@ -114,3 +116,44 @@ def test_each_told_extent_has_one_id_one_opening_and_one_end(catalog: Catalog, s
         assert sequences.keys() == {each.id for each in every}
     for outcome in replay.outcomes():
         assert outcome.told is not None or not outcome.extent.telling
+
+
+@st.composite
+def invocations(draw: st.DrawFn) -> list[Delivered]:
+    """Calls of one function told singly, by CloudTrail's counts, or both, each with a delay of up to a day."""
+    calls: list[Delivered] = []
+    for _ in range(draw(st.integers(1, 25))):
+        minutes = draw(st.integers(0, 40))
+        aggregated = draw(st.booleans())
+        quantity = draw(st.integers(1, 90)) if aggregated else draw(st.integers(1, 30))
+        plain = event(len(calls), minutes - minutes % 5 if aggregated else minutes, quantity=quantity, name="Invoke")
+        what = replace(plain, kind="lambda.invocations", unit="invocations", aggregated=aggregated)
+        calls.append((minutes + draw(st.sampled_from([1, 7, 60, 1440])), what))
+    calls.append((3000, event(len(calls), 2999, ids=["i-last"], usd=0.01)))
+    return calls
+
+
+@given(invocations(), st.randoms(use_true_random=False))
+def test_calls_told_twice_count_once_whatever_comes_first(
+    catalog: Catalog, schedule: list[Delivered], lot: Random
+) -> None:
+    """Promises (a) and (b) where a trail has data events and their five-minute counts."""
+    late, punctual = run(catalog, schedule, ACCOUNTS), run(catalog, on_time(schedule), ACCOUNTS)
+    shuffled = list(schedule)
+    lot.shuffle(shuffled)
+    assert told(run(catalog, shuffled, ACCOUNTS)) == told(late)
+    extents = [
+        [(each.kind, each.extent) for each in replay.outcomes() if not gone(each)] for replay in (late, punctual)
+    ]
+    assert extents[0] == extents[1]
+    assert late.counts.usage == punctual.counts.usage
+    counts: Counter[tuple[int, bool]] = Counter()
+    for _, each in schedule:
+        if each.kind == "lambda.invocations":
+            counts[bucket_of(each.event_time), each.aggregated] += each.quantity
+    expected = sum(max(counts[bucket, False], counts[bucket, True]) for bucket in {bucket for bucket, _ in counts})
+    assert late.counts.usage["lambda.invocations"] == expected
+
+
+def gone(outcome: Outcome) -> bool:
+    return outcome.told is not None and outcome.told.closed_reason in ("withdrawn", "joined")

@@ -66,6 +66,7 @@ QUERIES = st.builds(
     direction=values("direction"),
     account_id=values("account_id"),
     not_account_id=values("account_id"),
+    not_kind=values("kind"),
     region=values("region"),
     actor_arn=values("actor_arn"),
     access_key_id=values("access_key_id"),
@@ -127,6 +128,7 @@ def test_busy_kinds_come_back_merged_as_in_memory(client: OpenSearch, page: int)
             source_address=("203.0.113.7", "203.0.113.8")[number % 2],
             dry_run=number % 13 == 0,
             truncated=number % 4 == 0,
+            aggregated=number % 7 == 0,
         )
         for number in range(300)
     ]
@@ -169,6 +171,25 @@ def test_totals_are_those_of_the_series(client: OpenSearch) -> None:
         for account, start, quantity in history.totals(client, "ec2.instances", START, END, page=3)
     }
     assert found == {key: quantity for key, quantity in expected.items() if quantity}
+
+
+@pytest.mark.parametrize("page", [1, 1_000])
+def test_totals_count_single_or_aggregated_calls_as_the_series_do(client: OpenSearch, page: int) -> None:
+    """Else a trail with both would make the organization unusual at half its limit."""
+    batch = [
+        event(
+            n, n % 11, kind="lambda.invocations", quantity=n % 9 + 1, region=f"eu-west-{n % 2}", aggregated=n % 3 == 0
+        )
+        for n in range(60)
+    ]
+    put(client, batch)
+    series = Series(tally=True)
+    for each in batch:
+        series.add(each)
+    first = bucket_of(START)
+    expected = {(ACCOUNT, bucket_start(at)): series.quantity(at, at) for at in range(first, first + 3)}
+    found = history.totals(client, "lambda.invocations", START, END, page=page)
+    assert {(account, start): quantity for account, start, quantity in found} == expected
 
 
 def test_coverage_and_newest_ingest(client: OpenSearch) -> None:

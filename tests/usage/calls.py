@@ -30,6 +30,27 @@ class TinyPrices:
     def rds(self, region: str, db_class: str, engine: str | None, multi_az: bool | None = False) -> Price | None:
         return tiny(0.4 if multi_az else 0.2) if engine == "mysql" else None
 
+    def elasticache(self, region: str, node_type: str, engine: str | None) -> Price | None:
+        return None
+
+    def snapshot(self, region: str, gib: float) -> Price | None:
+        return tiny(gib * 0.0001)
+
+    def fargate(self, region: str, vcpus: float, gib: float, platform: str | None = None) -> Price | None:
+        return tiny(vcpus * 0.04 + gib * 0.004)
+
+    def redshift(self, region: str, node_type: str) -> Price | None:
+        return None
+
+    def dedicated_host(self, region: str, family: str) -> Price | None:
+        return None
+
+    def opensearch(self, region: str, instance_type: str) -> Price | None:
+        return None
+
+    def sagemaker(self, region: str, instance_type: str) -> Price | None:
+        return None
+
     def hourly(self, service: str, region: str) -> Price | None:
         return tiny(0.045) if service == "nat_gateway" else None
 

@@ -138,6 +138,7 @@ def test_every_note_gives_a_reason_and_is_about_this_service(catalog: Catalog) -
         (lambda kind: kind["guidance"]["contain"][0].update(command="x '{'"), "write {{ for a brace"),
         (lambda kind: kind["guidance"].update(attack=["mining"]), "does not match"),
         (lambda kind: kind.update(releasable=False), "its calls say otherwise"),
+        (lambda kind: kind["calls"][0].update(aggregated=True), "set keep to tally"),
         (lambda kind: kind.update(kind="nat.gateway"), "rename the folder or the kind"),
         (lambda kind: kind["calls"][1].update(direction="use"), "correct one of them"),
         (lambda kind: kind["calls"][0].update(resource_ids=[]), "expects resource_ids"),

@@ -106,6 +106,21 @@ def test_ids_are_kept_up_to_a_thousand(read: Read) -> None:
     assert (event.quantity, len(event.resource_ids)) == (1_200, 1_000)
 
 
+@pytest.mark.parametrize(
+    ("named", "known"),
+    [
+        ("arn:aws:ecs:us-east-2:111122223333:task/batch/0f0f0f0f", "0f0f0f0f"),
+        ("arn:aws:rds:us-east-2:111122223333:db:orders", "orders"),
+        ("0f0f0f0f", "0f0f0f0f"),
+        ("arn:", "arn:"),
+    ],
+)
+def test_a_resource_goes_by_its_id_and_its_arn_alike(read: Read, named: str, known: str) -> None:
+    """A task is launched with an ARN and often stopped by its id: told apart, it would never be seen released."""
+    (event,) = read(call("StopTask", source="ecs.amazonaws.com", requestParameters={"task": named}))
+    assert event.resource_ids == (known,)
+
+
 @pytest.mark.parametrize("caller", SERVICE_CALLERS)
 def test_what_a_service_tries_is_no_attempt(read: Read, caller: dict[str, Any]) -> None:
     """Auto Scaling retries all day; its failures are no sign of a stolen key."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.usage.calls import ACCOUNT, call, launch
+from tests.usage.calls import ACCOUNT, call, launch, parsed
 from tests.usage.conftest import Read
 
 from usage_anomaly.callers import ip_of, read_caller, role_of
 from usage_anomaly.catalog import Catalog
-from usage_anomaly.usage import UsageEvent
+from usage_anomaly.enrichment.prices import PriceTable
+from usage_anomaly.envelopes import event_time
+from usage_anomaly.series import Series
+from usage_anomaly.usage import UsageEvent, read_usage
 
 ROLE = "arn:aws:iam::111122223333:role/service-role/deploy"
 SESSION = "arn:aws:sts::111122223333:assumed-role/deploy/build-4711"
@@ -152,3 +155,30 @@ def test_long_text_is_clipped_and_otherwise_kept(read: Read) -> None:
     assert event.user_agent == hostile[:1_024]
     assert event.source_address == hostile[:1_024]
     assert (event.group, event.source_ip) == (hostile[:256], None)
+
+
+def test_a_services_tasks_cost_what_their_registered_definition_says(catalog: Catalog, prices: PriceTable) -> None:
+    """A thief registers a miner's definition, then sets a service to 50: neither record alone has a price."""
+    arn = f"arn:aws:ecs:us-east-2:{ACCOUNT}:task-definition/miner:1"
+    definition = {"taskDefinitionArn": arn, "cpu": "4096", "memory": "8192", "compatibilities": ["EC2", "FARGATE"]}
+    service = {"launchType": "FARGATE", "taskDefinition": arn, "desiredCount": 50, "runningCount": 2, "pendingCount": 0}
+    series, buckets = Series(), set[int]()
+    for name, field, answer in (
+        ("UpdateService", "service", service),
+        ("RegisterTaskDefinition", "taskDefinition", definition),
+    ):
+        record = parsed(
+            call(
+                name,
+                source="ecs.amazonaws.com",
+                requestParameters={"desiredCount": 50},
+                responseElements={field: answer},
+            )
+        )
+        moment = event_time(record)
+        assert moment is not None
+        for event in read_usage(record, moment, name, catalog, prices):
+            buckets.update(series.add(event))
+    (bucket,) = buckets
+    assert series.quantity(bucket, bucket) == 48
+    assert series.net_micro(bucket, bucket) == pytest.approx(48 * (4 * 0.04048 + 8 * 0.004445) * 1e6, rel=1e-6)

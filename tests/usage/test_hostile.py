@@ -25,7 +25,22 @@ LOOKED_FOR = (
     "volumeType omitted tagSet key value placement tenancy CreateNatGatewayResponse natGateway natGatewayId volumeId "
     "size iops functionName ARN dBInstanceIdentifier dBInstanceClass engine multiAZ publicIpv4Pool allocationId arn "
     "type sessionContext sessionIssuer invokedBy accountId accessKeyId principalId instanceMarketOptions marketType "
-    "invocationType tagList CopyVolumesResponse volumeSet deleteOnTermination deviceName"
+    "invocationType tagList CopyVolumesResponse volumeSet deleteOnTermination deviceName ConsoleLogin modelId "
+    "userName roleName groupName policyArn status accessKey serviceSpecificCredential serviceSpecificCredentialId url "
+    "trustAnchor trustAnchorId userId commitment savingsPlanId reservedInstancesId exchangeId purchase "
+    "hostReservationId hostIdSet capacityReservation capacityReservationId capacityBlockExtensionSet "
+    "capacityReservationFleetId scheduledInstanceSet scheduledInstanceId reservedDBInstanceId reservedCacheNodeId "
+    "reservedNodeId reservationId reservedInstanceId provisionedModelArn trainingPlanArn "
+    "trainingPlanExtensionOfferingId reservation reservationArn subscription id order orderId groupId permissionSetArn "
+    "tasks taskArn launchType cpu memory "
+    "overrides capacityProviderName containerInstances service desiredCount runningCount pendingCount task group "
+    "taskDefinition taskDefinitionArn "
+    "cacheClusterId replicationGroupId cacheNodeType numCacheNodes memberClusters nodeGroups nodeGroupMembers "
+    "nodeGroupConfiguration replicaCount clusterIdentifier nodeType numberOfNodes domainStatus domainName clusterConfig "
+    "instanceCount cluster jobFlowIds jobFlowId resourceConfig instanceGroups restrictedInstanceGroups trainingJobName "
+    "hyperParameterTuningJobName processingJobName transformJobName notebookInstanceName endpointName domainId spaceName "
+    "userProfileName appType appName clusterName successful instanceTypes trainingJobDefinition "
+    "processingResources transformResources resourceSpec id snapshotId volumeSize snapshotSet"
 )
 NAMES = LOOKED_FOR.split()
 # A lone surrogate is no UTF-8 and never gets past the envelopes.
@@ -49,9 +64,10 @@ CONTENT = st.recursive(
 
 PARTS = ("requestParameters", "responseElements", "userIdentity", "resources")
 RECORDS = [
-    json.loads(line)["record"]
+    record
     for kind in CATALOG.kinds
     for line in (BUNDLED / kind / "samples.jsonl").read_text("utf-8").splitlines()
+    if "eventName" in (record := json.loads(line)["record"])  # an aggregated event may be several records, or none
 ]
 
 

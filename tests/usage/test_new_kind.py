@@ -81,3 +81,51 @@ def test_a_new_kind_is_one_folder(tmp_path: Path, prices: PriceTable) -> None:
     assert (event.usd_per_hour, event.resource_ids, event.truncated) == (None, ("orders:1",), False)
     (release,) = read(DELETED, folder, prices)
     assert release.resource_ids == ("orders:1", "orders:2")
+
+
+def test_what_a_savings_plan_commits_to_is_its_price(tmp_path: Path, prices: PriceTable) -> None:
+    """The request says it as text, in USD per hour."""
+    source = "savingsplans.amazonaws.com"
+    request = {"savingsPlanOfferingId": "aabbccdd-0000-4000-8000-000000000001", "commitment": "250.5"}
+    kind = KIND | {
+        "kind": "savings.plans",
+        "source": source,
+        "price": "commitment",
+        "calls": [
+            {
+                "names": ["CreateSavingsPlan"],
+                "direction": "use",
+                "measures": {"usd_per_hour_asked": ["request.commitment"]},
+            }
+        ],
+    }
+    _write(tmp_path, kind)
+    (event,) = read(call("CreateSavingsPlan", source=source, requestParameters=request), tmp_path, prices)
+    assert (event.quantity, event.usd_per_hour) == (1, 250.5)
+    assert (event.price_basis, event.price_confidence) == ("commitment named in the call", 1.0)
+
+
+def test_a_launch_type_sets_the_price_and_is_not_kept(tmp_path: Path, prices: PriceTable) -> None:
+    """On Fargate a task has a price, on EC2 none; the event has no field for it."""
+    kind = KIND | {
+        "price": "fargate",
+        "calls": [
+            {
+                "names": ["StartBuild"],
+                "direction": "use",
+                "attributes": {"launch_type": ["response.build.launchType"]},
+                "measures": {"vcpus": ["response.build.vcpus"], "gib": ["response.build.gib"]},
+            }
+        ],
+    }
+    _write(tmp_path, kind)
+    for launch_type, usd in (("FARGATE", 0.05678), ("EC2", None)):
+        answer = {"build": {"launchType": launch_type, "vcpus": 1, "gib": 2}}
+        record = call("StartBuild", source=SOURCE, awsRegion="eu-central-1", responseElements=answer)
+        (event,) = read(record, tmp_path, prices)
+        assert (event.usd_per_hour, event.gib) == (usd, 2.0)
+
+
+def _write(folder: Path, kind: dict[str, Any]) -> None:
+    (folder / kind["kind"]).mkdir()
+    (folder / kind["kind"] / "kind.json").write_text(json.dumps(kind), "utf-8")

@@ -18,14 +18,18 @@ from usage_anomaly.errors import CatalogError
 from usage_anomaly.paths import Path, compile_path
 
 Direction = Literal["use", "release", "attempt", "definition"]
-# "free" costs nothing itself (a refused call, a login), "none" is not known.
-PriceRule = Literal["ec2", "ebs", "rds", "nat_gateway", "elastic_ip", "free", "none"]
+# "free" costs nothing itself (a refused call, a login); "none" and "emr" are not known.
+PriceRule = Literal[
+    "ec2", "ebs", "snapshot", "rds", "fargate", "eks", "elasticache", "redshift", "opensearch", "sagemaker", "nat_gateway",
+    "elastic_ip", "commitment", "free", "emr", "none",
+]  # fmt: skip
 Needs = Literal["", "data events", "read events", "global events"]
 Attribute = Literal[
-    "image_id", "key_name", "market", "platform", "tenancy", "launcher_id", "function_name", "engine", "multi_az"
-]
+    "image_id", "key_name", "market", "platform", "tenancy", "launcher_id", "function_name", "engine", "multi_az",
+    "launch_type",
+]  # fmt: skip
 # "mib" and "cpu_units" are gib and vcpus in 1/1024, as container services write them.
-Measure = Literal["gib", "mib", "cpu_units", "iops", "throughput"]
+Measure = Literal["gib", "mib", "vcpus", "cpu_units", "iops", "throughput", "usd_per_hour_asked"]
 # A JSON Schema made by msgspec says nothing of a dict's keys; decoding checks them all the same.
 AttributeKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Attribute))}})
 MeasureKeys = Meta(extra_json_schema={"propertyNames": {"enum": sorted(get_args(Measure))}})
@@ -105,6 +109,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     per: Per | None = None
     where: Where | None = None
     dry_run: Where | None = None
+    aggregated: bool = False  # CloudTrail's five-minute summaries of this call count as well; needs keep "tally"
     attempts: bool = True  # False: a refused call is another kind's attempt (RunInstances and its volumes)
     group: Paths = ()
     resource_ids: Paths = ()
@@ -155,7 +160,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One usage kind: which calls consume it, how much, at which price and limits, and what to do about it."""
 
-    kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*\.[a-z][a-z0-9]*$", max_length=60)]  # ec2.instances
+    kind: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*(\.[a-z][a-z0-9]*)?$", max_length=60)]  # ec2.instances
     title: Text  # EC2 instances
     one: Text  # instance (singular, as said to people; may use the group: "47 p3.16xlarge")
     many: Text  # instances; the unit of its usage events

@@ -114,7 +114,7 @@ def ingest(
     `now` is when it is taken in (UTC), `time_left` the seconds that are left. Raises SearchUnavailable when OpenSearch
     takes no more in that time, SearchRefused when it takes nothing of us at all; then the payload has to come again.
     """
-    read = read_payload(payload, "log subscription")
+    read = read_payload(payload, "log subscription", wanted=intake.catalog.readings)
     found, untimed = _usage(read, intake, origin)
     events = [event for event in found if not is_own(event, intake.settings)]
     written = write(intake.client, events, now, time_left, intake.settings.retention_days)
@@ -123,7 +123,7 @@ def ingest(
         refused.append(Refusal(reason=NO_TIME, count=untimed))
     keep_rejected(intake.failure_store, _name(payload), written.rejected, now, refused, payload)
     return Ingested(
-        records=len(read.records),
+        records=len(read.records) + read.unopened,
         own=len(found) - len(events),
         created=written.created,
         existing=written.existing,

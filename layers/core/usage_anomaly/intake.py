@@ -6,14 +6,18 @@ The step that replay runs in its workers and ingest in its function: envelopes, 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.prices import PriceTable
-from usage_anomaly.envelopes import Payload, event_id, event_time
+from usage_anomaly.envelopes import Payload, event_id
+from usage_anomaly.envelopes.record import instant
 from usage_anomaly.replay import Arrival
+from usage_anomaly.seen import KEY_BYTES
 from usage_anomaly.series import BUCKETS_PER_HOUR, bucket_of
 from usage_anomaly.usage import UsageEvent, account_of, read_usage
 
@@ -44,44 +48,41 @@ class _Gathering:
 
     def __init__(self) -> None:
         self.keys = bytearray()
-        self.count = 0
         self.wanted: list[tuple[int, tuple[UsageEvent, ...]]] = []
-        self.coverage: dict[str, int] = {}
+        self.places: set[tuple[str | None, str | None, int]] = set()  # account, region, bucket
 
     def arrival(self) -> Arrival:
-        return Arrival(bytes(self.keys), tuple(self.wanted), self.coverage)
+        coverage: dict[str, int] = {}
+        for account, _, bucket in self.places:
+            account_id = account_of(account)
+            coverage[account_id] = min(bucket, coverage.get(account_id, bucket))
+        return Arrival(bytes(self.keys), tuple(self.wanted), coverage)
 
 
 def read_object(payload: Payload, catalog: Catalog, prices: PriceTable) -> ObjectRead:
     """Read the usage of every record of a payload."""
     minutes: dict[datetime, _Gathering] = defaultdict(_Gathering)
-    presence: dict[tuple[str, str], dict[int, int]] = {}
     classes: set[str] = set()
-    times: list[datetime] = []
+    times: set[datetime] = set()
     untimed = bytearray()
-    for position, (record, key) in enumerate(zip(payload.records, payload.keys, strict=True)):
-        moment = event_time(record)
-        if moment is None:
+    for position, record in enumerate(payload.records):
+        key = payload.joined[position * KEY_BYTES : (position + 1) * KEY_BYTES]
+        timed = _timed(record.event_time) or _timed(record.timestamp)
+        if timed is None:
             untimed += key
             continue
-        times.append(moment)
-        bucket = bucket_of(moment)
-        account_id = account_of(record.account_id)
-        hour, place = divmod(bucket, BUCKETS_PER_HOUR)
-        hours = presence.setdefault((account_id, record.region or "unknown"), {})
-        hours[hour] = hours.get(hour, 0) | 1 << place
-        gathered = minutes[payload.minute or moment.replace(second=0, microsecond=0)]
-        if bucket < gathered.coverage.get(account_id, bucket + 1):
-            gathered.coverage[account_id] = bucket
+        moment, minute, bucket = timed
+        times.add(moment)
+        gathered = minutes[payload.minute or minute]
+        gathered.places.add((record.account_id, record.region, bucket))
         readings = catalog.readings(record.event_source, record.event_name, record.error_code)
         if readings:
             classes.update(reading.kind.kind for reading in readings)
             location = f"{payload.name}#{position}"
             events = read_usage(record, moment, event_id(record, key), catalog, prices, location)
             if events:
-                gathered.wanted.append((gathered.count, tuple(events)))
+                gathered.wanted.append((len(gathered.keys) // KEY_BYTES, tuple(events)))
         gathered.keys += key
-        gathered.count += 1
     return ObjectRead(
         name=payload.name,
         arrivals=tuple((minute, minutes[minute].arrival()) for minute in sorted(minutes)),
@@ -89,7 +90,24 @@ def read_object(payload: Payload, catalog: Catalog, prices: PriceTable) -> Objec
         first=min(times, default=None),
         last=max(times, default=None),
         untimed=bytes(untimed),
-        presence=presence,
+        presence=_presence(minutes.values()),
         classes=frozenset(classes),
         reads=any(name.startswith(READING) for name in {record.event_name for record in payload.records}),
     )
+
+
+@lru_cache(maxsize=4096)
+def _timed(text: str | None) -> tuple[datetime, datetime, int] | None:
+    """The time a text names, its minute and its bucket."""
+    moment = instant(text)
+    return None if moment is None else (moment, moment.replace(second=0, microsecond=0), bucket_of(moment))
+
+
+def _presence(gatherings: Iterable[_Gathering]) -> dict[tuple[str, str], dict[int, int]]:
+    presence: dict[tuple[str, str], dict[int, int]] = {}
+    for gathered in gatherings:
+        for account, region, bucket in gathered.places:
+            hours = presence.setdefault((account_of(account), region or "unknown"), {})
+            hour, place = divmod(bucket, BUCKETS_PER_HOUR)
+            hours[hour] = hours.get(hour, 0) | 1 << place
+    return presence

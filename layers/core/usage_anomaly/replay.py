@@ -18,10 +18,10 @@ from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasab
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import ATTEMPTS, Catalog
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
+from usage_anomaly.seen import KEY_BYTES, Seen
 from usage_anomaly.series import CappedTotal, Series, bucket_of
 from usage_anomaly.usage import UsageEvent
 
-KEY_BYTES = 16
 MINUTE = timedelta(minutes=1)
 
 
@@ -78,7 +78,7 @@ class Replay:
         self._kinds = kinds
         self._first = 0 if since is None else bucket_of(since)
         self._end = 1 << 62 if until is None else bucket_of(until)
-        self._known: set[bytes] = set()
+        self._known = Seen()
         self._coverage: dict[str, int] = {}
         self._totals: dict[str, CappedTotal] = {}
         self._extents: dict[Pair, Extents] = {}
@@ -110,10 +110,8 @@ class Replay:
 
     def take_untimed(self, keys: bytes) -> None:
         """Count records that have no time and so no minute."""
-        each = [keys[at : at + KEY_BYTES] for at in range(0, len(keys), KEY_BYTES)]
-        self.counts.records += len(each)
-        self.counts.distinct += len(set(each) - self._known)
-        self._known.update(each)
+        self.counts.records += len(keys) // KEY_BYTES
+        self.counts.distinct += self._known.add(keys)
 
     def outcomes(self) -> list[Outcome]:
         """Every told anomaly, also those withdrawn or joined, and every recorded one, in order of account, kind, start."""
@@ -181,29 +179,32 @@ class Replay:
     def _take_new(self, arrivals: Sequence[Arrival]) -> list[UsageEvent]:
         """The usage events of records not seen in an earlier minute; of copies within a minute the least one counts."""
         copies: dict[bytes, tuple[UsageEvent, ...]] = {}
-        fresh: set[bytes] = set()
         for arrival in arrivals:
-            keys = [arrival.keys[at : at + KEY_BYTES] for at in range(0, len(arrival.keys), KEY_BYTES)]
-            self.counts.records += len(keys)
-            fresh.update(key for key in keys if key not in self._known)
             for position, events in arrival.wanted:
-                key = keys[position]
+                key = arrival.keys[position * KEY_BYTES : (position + 1) * KEY_BYTES]
                 if key not in self._known:
                     copies[key] = min(copies.get(key, events), events, key=msgspec.json.encode)
-        self._known |= fresh
-        self.counts.distinct += len(fresh)
+        for arrival in arrivals:
+            self.counts.records += len(arrival.keys) // KEY_BYTES
+            self.counts.distinct += self._known.add(arrival.keys)
         return [event for key in sorted(copies) for event in copies[key]]
 
     def _add(self, event: UsageEvent) -> Iterator[tuple[Pair, int]]:
         """Count an event and put it into its series; gives the pair and bucket that it changed."""
-        if self.wants(event.kind):
-            by = {"use": self.counts.usage, "release": self.counts.releases, "attempt": self.counts.attempts}
-            by.get(event.direction, Counter())[event.kind.removesuffix(ATTEMPTS)] += event.quantity
         pair = (event.account_id, event.kind)
+        tally = self.catalog.kind_of(event.kind).keep == "tally"
         series = self.series.get(pair)
         if series is None:
-            series = self.series[pair] = Series(tally=self.catalog.kind_of(event.kind).keep == "tally")
-        for bucket in series.add(event):
+            series = self.series[pair] = Series(tally=tally)
+        # Calls that CloudTrail also aggregated add only what they exceed its count by, and the reverse.
+        twice = tally and event.direction == "use"
+        before = series.tallied(event.event_time) if twice else 0
+        changed = series.add(event)
+        if self.wants(event.kind):
+            by = {"use": self.counts.usage, "release": self.counts.releases, "attempt": self.counts.attempts}
+            added = series.tallied(event.event_time) - before if twice else event.quantity
+            by.get(event.direction, Counter())[event.kind.removesuffix(ATTEMPTS)] += added
+        for bucket in changed:
             yield pair, bucket
 
     def _judge(self, pair: Pair, bucket: int) -> None:

@@ -249,7 +249,7 @@ class Ledger:
     def _launch(self, event: UsageEvent, changed: Changed) -> None:
         rate = _UNKNOWN
         if event.usd_per_hour is not None:
-            rate = round(event.usd_per_hour * MICRO / max(event.quantity, 1))
+            rate = round(event.usd_per_hour * MICRO * event.units_each / max(event.quantity, 1))
         elif event.group is not None:
             insort(self._undefined.setdefault(_group_of(event), []), event.event_time)
         row = (event.event_time, event.event_id, event.event_name, rate)

@@ -91,15 +91,41 @@ def _order(event: UsageEvent) -> tuple[datetime, str, str]:
 
 
 class _Bucket:
-    """The events of five minutes; `merged` is the busy kinds' form: one event per distinct doer and thing, and their use."""
+    """The events of five minutes; `merged` is the busy kinds' form: one event per distinct doer and thing, and their use.
 
-    __slots__ = ("events", "merged", "quantity", "truncated")
+    Single calls and CloudTrail's aggregated ones are two counts of the same: in each region the larger one stands.
+    """
+
+    __slots__ = ("_used", "events", "merged", "quantity")
 
     def __init__(self) -> None:
         self.events: list[UsageEvent] = []
         self.merged: dict[tuple[object, ...], UsageEvent] = {}
-        self.quantity = 0
-        self.truncated = 0
+        self.quantity = 0  # of the busy kinds' form
+        self._used: dict[str, list[int]] = {}  # by region: single calls, those of truncated records, aggregated calls
+
+    def take(self, event: UsageEvent) -> None:
+        """Add an event of a busy kind."""
+        _merge(self.merged, event)
+        if event.direction == "release" or event.dry_run:
+            return
+        used = self._used.setdefault(event.region, [0, 0, 0])
+        before = max(used[0], used[2])
+        used[2 if event.aggregated else 0] += event.quantity
+        used[1] += event.quantity if event.truncated else 0
+        self.quantity += max(used[0], used[2]) - before
+
+    def stands(self, event: UsageEvent) -> bool:
+        """Whether an event is of the count that stands in its region."""
+        single, _, summed = self._used.get(event.region, (0, 0, 0))
+        return (summed > single) == event.aggregated
+
+    def standing(self) -> Iterator[UsageEvent]:
+        """The merged events without the uses of the counts that do not stand."""
+        return (each for each in self.merged.values() if each.direction == "release" or self.stands(each))
+
+    def truncated(self) -> int:
+        return sum(cut for single, cut, summed in self._used.values() if single >= summed)
 
 
 class Series:
@@ -116,7 +142,7 @@ class Series:
         self._cut = Sums(self._truncated_of)
         self._net = Sums(self._net_of)
         self._standing = Sums(lambda key: sum(self._standing_of(each) for each in self._uses(key)))
-        self._resources = Sums(lambda key: sum(len(self._counted_resources(each)) for each in self._uses(key)))
+        self._resources = Sums(lambda key: sum(map(self._named, self._uses(key))))
         self._gone = Sums(lambda key: sum(self._gone_of(each) for each in self._uses(key)))
 
     def add(self, event: UsageEvent) -> list[int]:
@@ -130,13 +156,15 @@ class Series:
         if not self._tally:
             insort(bucket.events, event, key=_order)
             return self._note(number, event)
-        _merge(bucket.merged, event)
-        if event.direction != "release" and not event.dry_run:
-            bucket.quantity += event.quantity
-            bucket.truncated += event.quantity if event.truncated else 0
+        bucket.take(event)
         for sums in (self._gross, self._cut, self._net):
             sums.touch(number)
         return [number]
+
+    def tallied(self, moment: datetime) -> int:
+        """What the bucket of a busy kind that holds `moment` counts by now."""
+        bucket = self._buckets.get(bucket_of(moment))
+        return 0 if bucket is None else bucket.quantity
 
     def used_since(self, bucket: int) -> list[int]:
         """The buckets with use from `bucket` on, in order."""
@@ -163,7 +191,7 @@ class Series:
         return self._standing.sum(low, high)
 
     def resources(self, low: int, high: int) -> int:
-        """How many resources the use in [low, high] names."""
+        """How many units the use in [low, high] has whose resources it names."""
         return self._resources.sum(low, high)
 
     def gone(self, low: int, high: int) -> int:
@@ -194,6 +222,8 @@ class Series:
         """What counts of the events of [low, high]: use without the resources that it repeats; none of quantity 0."""
         for event in self.events(low, high):
             counted = 0 if event.direction == "release" or event.dry_run else self._counted(event)
+            if self._tally and not self._buckets[bucket_of(event.event_time)].stands(event):
+                continue
             if counted == event.quantity > 0:
                 yield event
             elif counted > 0:
@@ -233,9 +263,12 @@ class Series:
     def _counted_resources(self, event: UsageEvent) -> list[Resource]:
         return [each for each in resources(event) if not self._ledger.repeated(each, event)]
 
+    def _named(self, event: UsageEvent) -> int:
+        return len(self._counted_resources(event)) * event.units_each
+
     def _counted(self, event: UsageEvent) -> int:
         repeated = len(event.resource_ids) - len(self._counted_resources(event))
-        return max(event.quantity - repeated, 0)
+        return max(event.quantity - repeated * event.units_each, 0)
 
     def _quantity_of(self, key: int) -> int:
         bucket = self._buckets[key]
@@ -244,12 +277,12 @@ class Series:
     def _truncated_of(self, key: int) -> int:
         bucket = self._buckets[key]
         if self._tally:
-            return bucket.truncated
+            return bucket.truncated()
         return sum(self._counted(each) for each in self._uses(key) if each.truncated)
 
     def _gone_of(self, event: UsageEvent) -> int:
         ends = (self._ledger.released_at(each, event.event_time) for each in self._counted_resources(event))
-        return sum(end is not None for end in ends)
+        return sum(end is not None for end in ends) * event.units_each
 
     def _standing_of(self, event: UsageEvent) -> int:
         if not event.quantity:
@@ -264,7 +297,7 @@ class Series:
 
     def _net_of(self, key: int) -> int:
         bucket = self._buckets[key]
-        events = bucket.merged.values() if self._tally else bucket.events
+        events = bucket.standing() if self._tally else bucket.events
         return sum(self._change(event) for event in events)
 
     def _change(self, event: UsageEvent) -> int:
@@ -301,7 +334,7 @@ def _merge(merged: dict[tuple[object, ...], UsageEvent], event: UsageEvent) -> N
     key = (
         event.direction, event.region, event.event_name, event.group, event.function_name, event.actor_arn,
         event.access_key_id, event.invoked_by, event.user_agent, event.source_address, event.error_code, event.dry_run,
-        event.truncated,
+        event.truncated, event.aggregated,
     )  # fmt: skip
     like = merged.get(key)
     if like is None:

@@ -20,7 +20,7 @@ from usage_anomaly.catalog import ATTEMPTS, Catalog, Reading
 from usage_anomaly.catalog import Direction as Direction
 from usage_anomaly.enrichment.automation import automation
 from usage_anomaly.enrichment.prices import Price
-from usage_anomaly.envelopes import Record
+from usage_anomaly.envelopes import AggregatedCalls, Record
 from usage_anomaly.paths import ID_CHARACTERS, TEXT_CHARACTERS, Document, first_number, first_text
 from usage_anomaly.quantities import Lot, holds, quantity_of
 from usage_anomaly.rates import Prices, Unit, price_of
@@ -78,10 +78,12 @@ class UsageEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False)
     platform: str | None = None
     tenancy: str | None = None
     resource_ids: tuple[str, ...] = ()
+    units_each: int = 1  # how many units one resource stands for: a cluster's id for all its nodes
     function_name: str | None = None
     error_code: str | None = None
     dry_run: bool = False
     truncated: bool = False
+    aggregated: bool = False  # counted by CloudTrail; a series counts such calls or the single ones, never both
     origin: Literal["live", "redrive", "backfill", "replay"] = "replay"
     record_location: str | None = None
     catalog_version: str = ""
@@ -147,6 +149,7 @@ def _open(record: Record) -> Page:
         "source_address": address,
         "source_ip": ip_of(address),
         "error_code": _clipped(record.error_code, ID_CHARACTERS),
+        "aggregated": isinstance(record, AggregatedCalls),
     }
     document: Document = {
         "request": _decoded(record.request_parameters),
@@ -160,6 +163,9 @@ def _open(record: Record) -> Page:
 
 
 def _read(reading: Reading, page: Page, prices: Prices) -> list[UsageEvent]:
+    if isinstance(page.record, AggregatedCalls):
+        lots = [Lot({}, page.record.calls)] if reading.call.aggregated else []
+        return [_event(reading, page, prices, None, lots, truncated=False)] if lots else []
     if reading.call.errors:
         if page.caller.service:
             return []
@@ -209,6 +215,7 @@ def _event(
     quantity = 0 if nothing else sum(lot.units for lot in lots)
     attributes = _attributes(reading, _at(page, lots[0].item))
     machine = prices.facts(group) if group and reading.kind.price == "ec2" else None
+    resource_ids = _resource_ids(reading, page, lots)
     fields = {
         "kind": reading.kind.kind,
         "direction": reading.call.direction,
@@ -217,7 +224,8 @@ def _event(
         "group": group,
         "vcpus": float(machine.vcpus * quantity) if machine else None,
         "gpus": float(machine.gpus * quantity) if machine else None,
-        "resource_ids": _resource_ids(reading, page, lots),
+        "resource_ids": resource_ids,
+        "units_each": max(quantity // len(set(resource_ids)), 1) if reading.count and resource_ids else 1,
         "truncated": truncated,
         **_kept(attributes),
         **_sums(reading, page, prices, Unit(region=page.region, group=group, attributes=attributes, measures={}), lots),
@@ -287,8 +295,8 @@ def _room(attribute: str) -> int:
 
 
 def _kept(attributes: Mapping[str, str]) -> dict[str, str]:
-    """Those that the event carries; engine and standby only set the price."""
-    return {name: value for name, value in attributes.items() if name not in ("engine", "multi_az")}
+    """Those that the event carries; engine, standby and launch type only set the price."""
+    return {name: value for name, value in attributes.items() if name not in ("engine", "multi_az", "launch_type")}
 
 
 def function_of(name: str) -> str:
@@ -304,8 +312,13 @@ def _resource_ids(reading: Reading, page: Page, lots: list[Lot]) -> tuple[str, .
     for item, per in islice(places, MOST_RESOURCE_IDS):
         found = first_text(reading.resource_ids, _at(page, item, per))
         if found is not None:
-            ids.append(found.lower() if reading.call.lower_ids else found)
+            ids.append(_name_of(found.lower() if reading.call.lower_ids else found))
     return tuple(ids)
+
+
+def _name_of(resource: str) -> str:
+    """A resource's own id; of an ARN its last part, for calls take either and one thing has one id."""
+    return re.split("[:/]", resource)[-1] or resource if resource.startswith("arn:") else resource
 
 
 def _at(page: Page, item: Document, per: Document | None = None) -> Document:

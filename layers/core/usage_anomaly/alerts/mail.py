@@ -72,6 +72,16 @@ def render(
     """
     top = [
         *updates.line(anomaly, kind, update, acknowledgeable=recipient == "deployment", first_total=first_total),
+        *answers(anomaly, kind, account),
+    ]
+    bottom = [*_prevent(anomaly), *_why(anomaly), *gaps(anomaly), *_record(anomaly), *_act(anomaly, recipient)]
+    text = "\n".join([*_laid_out(top), "", *_commands(anomaly), "", *_laid_out(bottom)])
+    return Mail(subject=_subject(anomaly, kind, account), text=text + "\n")
+
+
+def answers(anomaly: Anomaly, kind: Kind, account: Account | None) -> list[Line]:
+    """What, where, at which cost, by whom, what before and beside it, whose: inert texts under labels said once."""
+    return [
         *_what(anomaly, kind),
         *_where(anomaly),
         *_cost(anomaly, kind),
@@ -79,9 +89,6 @@ def render(
         *_more(anomaly),
         ("OWNER", _owner(anomaly, account)),
     ]
-    bottom = [*_prevent(anomaly), *_why(anomaly), *_gaps(anomaly), *_record(anomaly), *_act(anomaly, recipient)]
-    text = "\n".join([*_laid_out(top), "", *_commands(anomaly), "", *_laid_out(bottom)])
-    return Mail(subject=_subject(anomaly, kind, account), text=text + "\n")
 
 
 def _laid_out(lines: Iterable[Line]) -> list[str]:
@@ -219,7 +226,7 @@ def _who(anomaly: Anomaly) -> list[Line]:
 
 def _more(anomaly: Anomaly) -> list[Line]:
     before = [_text(statement) for statement in _said(anomaly, "before")]
-    also = [_text(statement) for topic in ("identity", "through") for statement in _said(anomaly, topic)]
+    also = [_text(statement) for topic in ("identity", "through", "also") for statement in _said(anomaly, topic)]
     return [*_under("BEFORE", before), *_under("ALSO", also), *_under("ORG", _organization(anomaly))]
 
 
@@ -286,11 +293,16 @@ def _prevent(anomaly: Anomaly) -> list[Line]:
 
 
 def _why(anomaly: Anomaly) -> list[Line]:
-    hours = any(finding.window_minutes < _DAY for finding in anomaly.findings)
-    reasons = list(dict.fromkeys(_reason(finding, hours) for finding in anomaly.findings))
+    reasons = judged(anomaly)
     weighed = [inert(reason, 120) for reason in anomaly.severity_reasons[:_REASONS_SHOWN]]
     severity = [f"{anomaly.severity:.1f} of 10: {', '.join(weighed)}"] if weighed else []
     return _under("WHY", [*reasons[:_REASONS_SHOWN], *severity])
+
+
+def judged(anomaly: Anomaly) -> list[str]:
+    """Why it is unusual: one sentence a finding."""
+    hours = any(finding.window_minutes < _DAY for finding in anomaly.findings)
+    return list(dict.fromkeys(_reason(finding, hours) for finding in anomaly.findings))
 
 
 def _reason(finding: Finding, hours: bool) -> str:
@@ -299,13 +311,13 @@ def _reason(finding: Finding, hours: bool) -> str:
     return inert(finding.reason.replace(f"in {_DAY} minutes", day), _SENTENCE)
 
 
-def _gaps(anomaly: Anomaly) -> list[Line]:
+def gaps(anomaly: Anomaly) -> list[Line]:
     """What was not judged or not known, each with its reason."""
-    gaps = [f"{inert(name, 20)}: {inert(why, 80)}" for name, why in sorted(anomaly.ready.items()) if why != "yes"]
-    gaps.extend(inert(note, _SENTENCE) for note in anomaly.notes)
+    found = [f"{inert(name, 20)}: {inert(why, 80)}" for name, why in sorted(anomaly.ready.items()) if why != "yes"]
+    found.extend(inert(note, _SENTENCE) for note in anomaly.notes)
     if anomaly.truncated:
-        gaps.append("records cut short: part of the quantity is what the request asked for")
-    return [("GAPS", "; ".join(gaps))] if gaps else []
+        found.append("records cut short: part of the quantity is what the request asked for")
+    return [("GAPS", "; ".join(found))] if found else []
 
 
 def _record(anomaly: Anomaly) -> list[Line]:

@@ -49,6 +49,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     kind: str | None = None
+    not_kind: str | None = None
     direction: str | None = None
     account_id: str | None = None
     not_account_id: str | None = None
@@ -64,7 +65,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """One piece of evidence: what is said, the query it rests on, how many events matched, up to five of their ids."""
 
-    topic: str  # who | before | where | automation | organization | released
+    topic: str  # calls, size, who, automation, where, before, identity, through, also, organization, released
     text: str
     query: Query
     count: int

@@ -43,6 +43,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[Window, ...] = FIGURES.windows
     scope: Scope = "account"
     unit: str = "units"
+    one: str = "unit"
     whose: str = "accounts"
     coverage: int = 0
     since: int = 0
@@ -164,12 +165,15 @@ def _judge(series: Judged, rules: Rules, state: _State, bucket: int) -> Iterator
                 actual=actual,
                 limit=limit,
                 scope=rules.scope,
-                unit=rules.unit,
+                unit=rules.one if actual == 1 else rules.unit,
                 whose=rules.whose,
             )
             measure = _without_ranges(series.quantity, claims)
             excuse = habit(measure, bucket, length, actual, rules.coverage, running)
-            yield _Found(finding, length, actual * 1000 // limit), excuse
+            yield (
+                _Found(finding, length, actual * 1000 // max(limit, 1)),
+                excuse,
+            )  # a limit of 0: every unit is above it
     if rules.burn_limit is not None:
         low = bucket - BUCKETS_PER_HOUR + 1
         micro = _without_ranges(series.net_micro, state.owned)(low, bucket) + series.taken_off(low, bucket, state.owned)

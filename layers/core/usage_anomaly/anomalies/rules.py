@@ -41,6 +41,7 @@ def rules_of(
         windows=tuple(each for each in FIGURES.windows if not everyone or each.buckets <= BUCKETS_PER_HOUR),
         scope="organization" if everyone else "account",
         unit=f"refused calls for {kind.many}" if refused else kind.many,
+        one=f"refused call for {kind.many}" if refused else kind.one,
         whose="the organization" if everyone else whose,
         coverage=coverage,
         since=since,

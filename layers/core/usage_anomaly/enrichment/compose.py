@@ -168,6 +168,7 @@ def look(
         alone=alone,
         unit=kind.many,
         tallied=kind.keep == "tally",
+        releasable=kind.releasable,
     )
     return evidence.find(context)
 

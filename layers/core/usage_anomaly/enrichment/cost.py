@@ -133,7 +133,7 @@ def _runs_of(
         if release is not None:
             later.append(release)
         if later:
-            ends[min(later)] += 1
+            ends[min(later)] += event.units_each
     for end, items in sorted(ends.items()):
         yield Run(items=items, usd_per_hour=each, start=event.event_time, end=end)
     still = event.quantity - sum(ends.values())

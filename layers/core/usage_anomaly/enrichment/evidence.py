@@ -23,7 +23,8 @@ from usage_anomaly.resources import Resource, holder, resources
 from usage_anomaly.usage import UsageEvent
 
 BEFORE = timedelta(minutes=60)  # how long before the first use a refused or dry call still belongs to it
-ELSEWHERE = timedelta(hours=24)  # how long before it the same doer in another account still belongs to it
+ELSEWHERE = timedelta(hours=24)  # how long before it the same doer's other acts, here or elsewhere, still belong to it
+IDENTITY = "identity.changes"
 _ACTORS_SHOWN = 5
 _NEARLY_ALL = 0.9  # of the quantity: what is left is small enough to leave running
 _REGIONS_KEPT = 40
@@ -47,7 +48,7 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     automation_usual: bool = False
     long_lived_key: bool = False
     gpus: float = 0.0
-    identity_changes: int = 0  # no kind reads them yet
+    identity_changes: int = 0
     days_read: float = 0.0
 
 
@@ -69,9 +70,11 @@ def find(context: EvidenceContext) -> Evidence:
     refused, dry, before = _before(scene)
     new_actor, who = _who(scene, actors[:_ACTORS_SHOWN])
     new_address, address = _address(scene)
+    changes, identity = _identity(scene)
     elsewhere, accounts = _elsewhere(scene, new_address is True)
     new_regions, known, where = _where(scene)
-    statements = (*_amount(scene), *who, *address, statement, *where, *before, *_meanwhile(scene), *elsewhere)
+    beside = (*identity, *_meanwhile(scene), *_also(scene))
+    statements = (*_amount(scene), *who, *address, statement, *where, *before, *beside, *elsewhere)
     signals = Signals(
         new_actor=new_actor,
         new_address=new_address,
@@ -87,6 +90,7 @@ def find(context: EvidenceContext) -> Evidence:
         automation_trusted=_trusted(automation, new_actor),
         automation_usual=automation.name is not None and habits.usual(scene.uses, scene.before, automation.name),
         long_lived_key=scene.main is not None and scene.main.long_lived_key,
+        identity_changes=changes,
         gpus=sum(event.gpus or 0.0 for event in scene.uses),
         days_read=scene.days,
     )
@@ -245,6 +249,46 @@ def _meanwhile(scene: Scene) -> tuple[Statement, ...]:
     return (state("through", wording.through(found, name), query, found),)
 
 
+def _by_mark(scene: Scene, base: Query) -> list[tuple[str, Query, list[UsageEvent]]]:
+    """What the key, and what the identity of the main actor did; an address may be a whole office's."""
+    marks = [(name, narrowed) for name, narrowed in marks_of(scene) if name != "address"]
+    queries = [(name, msgspec.structs.replace(base, **narrowed)) for name, narrowed in marks]
+    return [(name, query, matching(query, scene.context.others(query))) for name, query in queries]
+
+
+def _identity(scene: Scene) -> tuple[int, tuple[Statement, ...]]:
+    """Users, keys and permissions that the same doer changed in the day before and since: how it means to come back."""
+    if scene.context.kind == IDENTITY or scene.context.account == ORGANIZATION:
+        return 0, ()
+    base = Query(
+        kind=IDENTITY, direction="use", account_id=scene.context.account, start=scene.first - ELSEWHERE, end=scene.last
+    )
+    tried = _by_mark(scene, base)
+    if not tried:
+        return 0, ()
+    name, query, found = next((each for each in tried if each[2]), tried[0])
+    text = wording.identity_changes(found, name, _begins_after(scene, base.start or scene.first))
+    return len(found), (state("identity", text, query, found),)
+
+
+def _also(scene: Scene) -> tuple[Statement, ...]:
+    """What else the same doer used from an hour before the start to the last use; nothing is said where it was nothing."""
+    if scene.query.direction == "attempt" or scene.context.account == ORGANIZATION:
+        return ()
+    base = Query(
+        not_kind=scene.context.kind,
+        direction="use",
+        account_id=scene.context.account,
+        start=scene.first - BEFORE,
+        end=scene.last,
+    )
+    for name, query, found in _by_mark(scene, base):
+        used = [event for event in found if event.kind != IDENTITY and event.quantity]
+        if used:
+            return (state("also", wording.also(used, name), query, found),)
+    return ()
+
+
 def _elsewhere(scene: Scene, address_is_new: bool) -> tuple[tuple[Statement, ...], int]:
     """The same key, actor, address or image in other accounts, from a day before the start to the last use."""
     marks = marks_of(scene)
@@ -287,8 +331,8 @@ def _spread(scene: Scene, marks: Sequence[tuple[str, Mapping[str, str]]]) -> tup
 
 
 def _released(scene: Scene) -> tuple[Statement, ...]:
-    """How much of it was released again. Nothing is said of kinds whose records name no resource."""
-    ours = {resource for event in scene.uses for resource in event.resource_ids}
+    """How much of it was released again. Nothing is said of kinds that nothing ends or whose records name no resource."""
+    ours = scene.context.releasable and {resource for event in scene.uses for resource in event.resource_ids}
     if not ours:
         return ()
     query = msgspec.structs.replace(scene.query, direction="release", end=None)
@@ -305,7 +349,7 @@ def _gone(uses: Sequence[UsageEvent], releases: Sequence[UsageEvent]) -> int:
             ended[each] = max(event.event_time, ended.get(each, event.event_time))
     never = datetime.min.replace(tzinfo=UTC)
     return sum(
-        max(ended.get(each, never), ended.get(holder(each), never)) >= event.event_time
+        event.units_each * (max(ended.get(each, never), ended.get(holder(each), never)) >= event.event_time)
         for event in uses
         for each in resources(event)
     )

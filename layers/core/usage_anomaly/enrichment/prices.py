@@ -2,11 +2,12 @@
 
 `prices.json` beside this module holds every figure. `usage-anomaly prices build` writes it, one entry a line, and the
 same sources give the same bytes. Its fields are those of `PriceTable`. A row of figures is `[codes, figures]`: `codes`
-has one letter per entry of `columns` (a key of `BASES`, or "." where there is no figure), `figures` holds the USD per
-hour of the lettered columns in their order. What follows from the us-east-1 price and a region's usual ratio is not
-stored but computed here, and its basis says so.
+has one letter per entry of `columns` (a key of `price_scale.BASES`, or "." where there is no figure), `figures` holds the USD per
+hour of the lettered columns in their order. What follows from the us-east-1 price and a region's usual ratio, or from
+EC2's price and a service's usual ratio to it, is not stored but computed here, and its basis says so.
 
-Unknown is None, never 0. Prices are before discounts, taxes, storage of databases and data processed.
+Unknown is None, never 0. Prices are before discounts, taxes, storage of databases, clusters and domains, and data
+processed.
 """
 
 from __future__ import annotations
@@ -18,18 +19,32 @@ from statistics import median
 
 import msgspec
 
+from usage_anomaly.enrichment.price_scale import (
+    APPROXIMATE,
+    BASES,
+    ESTIMATE_BY_REGION,
+    ESTIMATE_WITHOUT_REGION,
+    MARIADB_AS_MYSQL,
+    MULTI_AZ_AS_TWICE,
+    OVER_EC2_OF_FAMILY,
+    OVER_EC2_OF_SERVICE,
+    OVER_EC2_OF_TYPE,
+    REDIS_OR_VALKEY,
+    WHOLE_VOLUME,
+)
+
 HOURS_PER_MONTH = 730  # AWS's own divisor for monthly EBS prices
 REFERENCE_REGION = "us-east-1"
 NO_FIGURE = "."
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """A list price. `usd` is per hour of one unit (instance, volume, address, database), or per call."""
+    """A list price. `usd` is per hour of one unit (instance, volume, address, database, task), or per call."""
 
     usd: float
     basis: str  # e.g. "Linux on-demand list price of 2026-07-20" or "estimate: us-east-1 price of ... x 1.17, ..."
-    confidence: float  # 0-1, see BASES
-    date: str  # ISO date of the list
+    confidence: float  # 0-1, see `price_scale`
+    date: str  # ISO date or month of the list; "" where the call itself named the figure
 
 
 class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,50 +57,31 @@ class InstanceFacts(msgspec.Struct, frozen=True, kw_only=True):
     accelerators: int = 0  # GPUs or other accelerator devices, whoever made them
 
 
-class Basis(msgspec.Struct, frozen=True):
-    """Where a figure comes from. `source` is a key of the table's `dates`, `text` what a mail says of it."""
-
-    source: str
-    text: str
-    confidence: float
-    reason: str
-
-
-# The scale of confidence, all of it. 1.0 is the published price of this very item in this very region.
-BASES = {
-    "x": Basis("ec2", "Linux on-demand list price of {date}", 1.0, "copied from the published list"),
-    "m": Basis("ec2", "Linux on-demand list price of {date}, by the family's price per vCPU", 0.9,
-               "the list had the dedicated tenancy price of this metal size"),
-    "c": Basis("ec2_regions", "Linux on-demand list price of {date}", 0.9, "published, two years before the newest"),
-    "f": Basis("ec2_regions", "Linux on-demand list price of {date}, by the family's price in the region", 0.8,
-               "other sizes of the family are listed in the region, and sizes keep their ratio"),
-    "k": Basis("ec2_regions", "estimate: Linux list price of {date} less the later price cut for its family", 0.7,
-               "the cut is known in us-east-1 and assumed alike elsewhere"),
-    "d": Basis("rds", "RDS on-demand list price of {date}, without storage", 0.9, "published, but two years old"),
-    "a": Basis("rds", "Aurora list price of {date} by the family's price per size, without storage", 0.8,
-               "the list had the I/O-optimized price of this size; the standard one follows from its neighbours"),
-    "i": Basis("rds", "Aurora list price of {date}, perhaps the I/O-optimized one (30 % more), without storage", 0.7,
-               "the list does not say which of two prices it is"),
-    "v": Basis("ebs", "EBS list price of {date}", 0.8, "published, but four years old"),
-    "n": Basis("services", "list price of {date}", 1.0, "printed by a price tool's tests of that date"),
-    "g": Basis("services", "price from general knowledge as of {date}, not from a list", 0.7, "nothing to cite"),
-}  # fmt: skip
-ESTIMATE_BY_REGION = 0.6  # x the region's median ratio: families differ by up to half
-ESTIMATE_WITHOUT_REGION = 0.5  # x the median of all regions: nothing of this region is known
-APPROXIMATE = 0.5  # the right machine at a wrong price: Windows, dedicated tenancy, missing IOPS
-MARIADB_AS_MYSQL = 0.7  # equal in every region we looked at; no list of it
-MULTI_AZ_AS_TWICE = 0.8  # true within 1 % for 97 of 100 listed pairs
-
 Row = tuple[str, list[float]]
 Facts = tuple[int, float, int, str | None, int]
 Tiers = tuple[float, float, float, float, float]  # USD per GiB-month, per IOPS-month (to 32,000, 64,000, above), MiB/s
 
 LINUX = frozenset({"", "linux", "linux/unix"})
+X86 = frozenset({"x86_64", "linux/x86_64"})
 FREE_IOPS = {"gp3": 3000}
 FREE_THROUGHPUT = {"gp3": 125}  # MiB/s
 PROVISIONED = frozenset({"io1", "io2"})
 ENGINES = {"mariadb": "mysql", "aurora": "aurora-mysql"}  # priced as the other one
-SERVICES = {"nat_gateway": "NAT gateway", "elastic_ip": "public IPv4 address", "lambda_request": "Lambda request"}
+CACHES = frozenset({"redis", "memcached"})  # one price in every region of the list
+SERVICES = {
+    "nat_gateway": "NAT gateway",
+    "elastic_ip": "public IPv4 address",
+    "lambda_request": "Lambda request",
+    "eks": "EKS cluster",
+    "fargate_vcpu": "Fargate",
+    "fargate_gib": "Fargate",
+    "snapshot": "EBS snapshot",
+    "redshift": "Redshift node",
+    "opensearch": "OpenSearch instance",
+    "sagemaker": "SageMaker instance",
+    "dedicated_host": "Dedicated Host",
+}
+HOURLY = frozenset({"nat_gateway", "elastic_ip", "eks"})  # what has one price a region
 
 
 class PriceTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,10 +92,13 @@ class PriceTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     sources: list[str]  # where the figures come from, and under which licence
     regions: frozenset[str]  # every region that exists, priced or not
     columns: dict[str, int]  # region or local zone group -> its place in rows
-    factors: dict[str, dict[str, float]]  # list (ec2, ebs, rds) -> region -> median ratio to us-east-1
+    factors: dict[str, dict[str, float]]  # list (ec2, ebs, rds, elasticache) -> region -> median ratio to us-east-1
     hourly_usd: dict[str, dict[str, tuple[str, float]]]  # service -> region, or "*" -> code and USD
+    home_usd: dict[str, dict[str, tuple[str, float]]]  # service -> type -> code and USD/h in us-east-1, the only region
+    over_ec2: dict[str, dict[str, float]]  # service -> type, family or "*" -> usual ratio to EC2's price of the type
     ebs_usd: dict[str, dict[str, Tiers]]  # volume type -> region -> USD
     rds_usd: dict[str, Row]  # "db.t3.micro mysql single_az"
+    elasticache_usd: dict[str, Row]
     ec2_usd: dict[str, Row]
     instances: dict[str, Facts]
 
@@ -157,9 +156,54 @@ class PriceTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             return _approximate(price, "the MySQL price", MARIADB_AS_MYSQL)
         return price
 
+    def elasticache(self, region: str, node_type: str, engine: str | None) -> Price | None:
+        """USD per hour of one cache node."""
+        asked, row = (engine or "").lower(), self.elasticache_usd.get(node_type)
+        price = None if row is None else self._of_row(row, region, "elasticache", "ElastiCache")
+        if price is None or asked in CACHES:
+            return price
+        if asked == "valkey":
+            return _approximate(price, "the Redis price, Valkey costs less", APPROXIMATE)
+        return None if asked else _approximate(price, "the engine is not known, Valkey costs less", REDIS_OR_VALKEY)
+
+    def snapshot(self, region: str, gib: float) -> Price | None:
+        """USD per hour of one EBS snapshot (standard tier) of a volume of `gib` GiB: at most, were every block in it."""
+        month = self._at_home("snapshot", "storage", region, "ebs")
+        if month is None or not 0 < gib < inf:
+            return None
+        price = msgspec.structs.replace(month, usd=month.usd * gib / HOURS_PER_MONTH)
+        return _approximate(price, "upper bound: whole volume", WHOLE_VOLUME)
+
+    def fargate(self, region: str, vcpus: float, gib: float, platform: str | None = None) -> Price | None:
+        """USD per hour of one Fargate task, without storage above the 20 GiB included; x86 Linux, else marked."""
+        per_vcpu, per_gib = self._service("fargate_vcpu", region), self._service("fargate_gib", region)
+        if per_vcpu is None or per_gib is None or not (0 < vcpus < inf and 0 < gib < inf):
+            return None
+        price = msgspec.structs.replace(per_vcpu, usd=per_vcpu.usd * vcpus + per_gib.usd * gib)
+        remark = _task_platform(platform)
+        return price if remark is None else _approximate(price, remark, APPROXIMATE)
+
+    def redshift(self, region: str, node_type: str) -> Price | None:
+        """USD per hour of one node, without managed storage."""
+        return self._at_home("redshift", node_type, region)
+
+    def dedicated_host(self, region: str, family: str) -> Price | None:
+        """USD per hour of one on-demand host of an instance family, e.g. "c5", with all that runs on it."""
+        return self._at_home("dedicated_host", family, region)
+
+    def opensearch(self, region: str, instance_type: str) -> Price | None:
+        """USD per hour of one instance of a domain, e.g. "r6g.large.search" (".elasticsearch"), without storage."""
+        machine = instance_type.removesuffix(".elasticsearch").removesuffix(".search")
+        return None if machine == instance_type else self._as_ec2("opensearch", machine, region)
+
+    def sagemaker(self, region: str, instance_type: str) -> Price | None:
+        """USD per hour of one instance of a notebook, job or endpoint, e.g. "ml.c5.xlarge"."""
+        machine = instance_type.removeprefix("ml.")
+        return None if machine == instance_type else self._as_ec2("sagemaker", machine, region)
+
     def hourly(self, service: str, region: str) -> Price | None:
-        """USD per hour of one `nat_gateway` (without data processed) or `elastic_ip`."""
-        return None if service == "lambda_request" else self._service(service, region)
+        """USD per hour of one `nat_gateway` (without data processed), `elastic_ip` or `eks` cluster (standard support)."""
+        return self._service(service, region) if service in HOURLY else None
 
     def per_call(self, service: str, region: str) -> Price | None:
         """USD per call of `lambda_request`: the lesser part, for duration and memory stand in no record."""
@@ -176,6 +220,36 @@ class PriceTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         factor = self._factor("ec2", region)
         code, usd = by_region[REFERENCE_REGION]
         return self._estimate(self._listed(code, usd * factor), SERVICES[service], "ec2", region, factor)
+
+    def _at_home(self, service: str, name: str, region: str, listed_in: str = "ec2") -> Price | None:
+        """What only us-east-1's list has; elsewhere that times the region's usual ratio."""
+        figure = self.home_usd[service].get(name)
+        if figure is None or not self._exists(region):
+            return None
+        listed = self._listed(*figure)
+        if region == REFERENCE_REGION:
+            return msgspec.structs.replace(listed, basis=f"{SERVICES[service]} {listed.basis}")
+        factor = self._factor(listed_in, region)
+        scaled = msgspec.structs.replace(listed, usd=listed.usd * factor)
+        return self._estimate(scaled, SERVICES[service], listed_in, region, factor)
+
+    def _as_ec2(self, service: str, machine: str, region: str) -> Price | None:
+        """The listed price in us-east-1; else EC2's price of the type in the region times the service's usual ratio."""
+        machine_price = self.ec2(region, machine)
+        if machine_price is None or (region == REFERENCE_REGION and machine in self.home_usd[service]):
+            return self._at_home(service, machine, region)
+        ratios, family = self.over_ec2[service], machine.partition(".")[0]
+        ratio, whose, ceiling = ratios["*"], "the usual ratio", OVER_EC2_OF_SERVICE
+        if machine in ratios:
+            ratio, whose, ceiling = ratios[machine], "the type's ratio", OVER_EC2_OF_TYPE
+        elif family in ratios:
+            ratio, whose, ceiling = ratios[family], "the family's ratio", OVER_EC2_OF_FAMILY
+        return Price(
+            usd=machine_price.usd * ratio,
+            basis=f"estimate: {SERVICES[service]} at {ratio:.2f} x EC2, {whose} in us-east-1 ({machine_price.basis})",
+            confidence=min(machine_price.confidence, ceiling),
+            date=machine_price.date,
+        )
 
     def _database(self, region: str, name: str, standby: bool) -> Price | None:
         """With a standby: its own row, else twice the region's single-AZ price, else by the region's usual ratio."""
@@ -301,3 +375,13 @@ def _tenancy_surcharge(tenancy: str | None) -> str | None:
     if tenancy == "host":
         return "a dedicated host is paid as a whole, price not known"
     return "dedicated tenancy costs more, not known"
+
+
+def _task_platform(platform: str | None) -> str | None:
+    """What the platform of an ECS task ("LINUX", "X86_64", "ARM64", "WINDOWS_SERVER_2022_CORE") does to the price."""
+    name = (platform or "").lower()
+    if "windows" in name:
+        return "Windows costs more, not known"
+    if "arm" in name:
+        return "Arm costs less, not known"
+    return None if name in LINUX | X86 else "the platform may cost more or less, not known"

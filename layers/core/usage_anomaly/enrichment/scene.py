@@ -41,6 +41,7 @@ class EvidenceContext(msgspec.Struct, frozen=True, kw_only=True):
     covered_from: datetime | None = None
     alone: bool = False  # no other account was read
     tallied: bool = False  # one event stands for many calls of a busy kind
+    releasable: bool = True  # whether anything ends what this kind counts
     unit: str = ""  # as said to people, plural ("instances"); the events' own unit when empty
 
 
@@ -73,6 +74,7 @@ def matching(query: Query, events: Sequence[UsageEvent]) -> list[UsageEvent]:
         and (query.end is None or event.event_time <= query.end)
         and all(read(event) == value for read, value in wanted)
         and (query.not_account_id is None or event.account_id != query.not_account_id)
+        and (query.not_kind is None or event.kind != query.not_kind)
     ]
     return sorted(found, key=lambda event: (event.event_time, event.event_id, event.kind, event.group or ""))
 

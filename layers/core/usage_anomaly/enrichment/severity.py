@@ -13,7 +13,7 @@ Points are added up; each is one reason in words with its number. The figures:
 | accelerators (GPUs) | 0.5 |
 | a production account | 0.5 |
 | the same key, actor or (new) address in other accounts | 1 |
-| identity changes by the same doer (no kind reads them yet) | 1 |
+| users, keys or permissions changed by the same doer, unless it is an automation that is trusted here | 1 |
 | an automation that used two thirds of this in an hour before | -1.5 |
 | released so far (the rate is net already) | -1 x the share released |
 | refused calls only | 1.2 x log10(1 + calls) in place of money; the whole at most 4.9: no spend, at most a medium |
@@ -110,7 +110,8 @@ def _excess(facts: Facts) -> list[Reason]:
     if not scores:
         return []
     times = 1 / (1 - min(_HIGHEST_SCORE, max(0.0, *scores, 0.0)))
-    return [Reason(min(3.0, 0.5 + 1.5 * math.log10(times)), f"{times:,.1f} times the limit")]
+    said = "none is usual" if max(scores) == 1 else f"{times:,.1f} times the limit"
+    return [Reason(min(3.0, 0.5 + 1.5 * math.log10(times)), said)]
 
 
 def _doer(signals: Signals) -> list[Reason]:
@@ -126,7 +127,7 @@ def _doer(signals: Signals) -> list[Reason]:
         reasons.append(Reason(0.4, f"{_several(attempts, 'refused or dry call')} in the hour before"))
     if signals.other_accounts:
         reasons.append(Reason(1.0, f"same doer in {_several(signals.other_accounts, 'more account')}"))
-    if signals.identity_changes:
+    if signals.identity_changes and not signals.automation_trusted:
         reasons.append(Reason(1.0, f"{_several(signals.identity_changes, 'identity change')} by the same doer"))
     return reasons
 

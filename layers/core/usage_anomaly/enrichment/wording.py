@@ -62,6 +62,8 @@ def read_for(days: float) -> str:
 
 def identity(arn: str) -> str:
     """An ARN as said to people: "IAM user ci-legacy", "role deploy", "root user", else the text itself."""
+    if not arn:
+        return "caller not named"
     parts = arn.split(":", 5)
     if len(parts) < 6 or parts[0] != "arn":
         return ("service " if is_service(arn) else "identity ") + clip(arn)
@@ -234,6 +236,31 @@ def before(found: Sequence[UsageEvent], names: Sequence[str], begins: datetime |
         parts.append(f"{group[0].event_time:%H:%M} {len(group):,} {'dry' if dry else 'refused'} {clip(name)}{reason}")
     more = f"; and {len(parts) - 4:,} more" if len(parts) > 4 else ""
     return "; ".join(parts[:4]) + more + f", by the same {names[0]}"
+
+
+def identity_changes(found: Sequence[UsageEvent], name: str, begins: datetime | None) -> str:
+    """What was changed and when: "10:02 CreateUser svc-bk; 10:02 CreateAccessKey svc-bk, by the same key"."""
+    if not found:
+        since = "from 24 hours before on" if begins is None else f"in the records, which begin at {begins:%H:%M}"
+        return f"no change of users, keys or permissions by the same {name} {since}"
+    runs = groupby(found, key=lambda event: (event.event_name, event.resource_ids[-1:]))
+    parts = []
+    for (call, ids), events in runs:
+        group = list(events)
+        times = f" x{len(group):,}" if len(group) > 1 else ""
+        parts.append(f"{group[0].event_time:%H:%M} {clip(call)}{times}{''.join(f' {clip(each)}' for each in ids)}")
+    more = f"; and {len(parts) - 5:,} more" if len(parts) > 5 else ""
+    return "; ".join(parts[:5]) + more + f", by the same {name}"
+
+
+def also(found: Sequence[UsageEvent], name: str) -> str:
+    """What else the same doer used."""
+    units: Counter[str] = Counter()
+    for event in found:
+        units[event.unit] += event.quantity
+    shown = ", ".join(f"{count:,} {clip(unit)}" for unit, count in _ranked(units, 4))
+    more = f" and {len(units) - 4:,} more kinds" if len(units) > 4 else ""
+    return f"same {name} also: {shown}{more}"
 
 
 def through(found: Sequence[UsageEvent], name: str) -> str:

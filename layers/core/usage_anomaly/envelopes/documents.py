@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from usage_anomaly.envelopes.record import Text
-
+S = TypeVar("S")
 T = TypeVar("T")
 
 BROKEN = "broken JSON"
@@ -33,14 +33,18 @@ class _Probe(msgspec.Struct):
     eventSource: msgspec.Raw  # noqa: N815 - CloudTrail's name
 
 
-_PROBE = msgspec.json.Decoder(_Probe)
+class _LookedUpProbe(msgspec.Struct):
+    CloudTrailEvent: str
 
 
-# More frames than any later step stands deeper: the depth of nesting that can be decoded shrinks with each frame.
-SPARE_FRAMES = 20
+_PROBES = (msgspec.json.Decoder(_Probe), msgspec.json.Decoder(_LookedUpProbe))
 
 
-def with_room(decode: Callable[[Text], T], text: Text, frames: int = SPARE_FRAMES) -> T:
+# More frames than any later step stands deeper: up to Python 3.11 each frame takes from the nesting that can be decoded.
+SPARE_FRAMES = 20 if sys.version_info < (3, 12) else 0
+
+
+def with_room(decode: Callable[[S], T], text: S, frames: int = SPARE_FRAMES) -> T:
     """Decode some frames further down, so that what is accepted here can be decoded again by whoever uses it."""
     return decode(text) if frames == 0 else with_room(decode, text, frames - 1)
 
@@ -81,7 +85,8 @@ class Piece(msgspec.Struct, frozen=True):
 def elements(text: bytes, start: int) -> Iterator[Piece]:
     """The elements of the list whose first begins at `start`; after a break the next one that looks like a record.
 
-    Stops at the list's end, or at the text's. One break can hide several records: what lies between is one piece.
+    Stops at the list's end, or at the text's. One break can hide several records: what lies between is one piece, and
+    `records_between` says how many they seem to be.
     """
     view, position = memoryview(text), skip_space(text, start)
     while position < len(text) and text[position] != ord("]"):
@@ -104,11 +109,24 @@ def _next_record(text: bytes, view: memoryview, start: int) -> int:
         begin = found.end()
         try:
             end = begin + value_end(view[begin : begin + WINDOW])
-            _PROBE.decode(view[begin:end])
-        except (BrokenJson, msgspec.DecodeError):
+        except BrokenJson:
             continue
-        return begin
+        if any(_is_one(view[begin:end], probe) for probe in _PROBES):
+            return begin
     return len(text)
+
+
+def _is_one(value: memoryview, probe: msgspec.json.Decoder[Any]) -> bool:
+    try:
+        probe.decode(value)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def records_between(text: bytes, start: int, end: int) -> int:
+    """How many records a stretch that cannot be read seems to hold, at least one: each begins with its version."""
+    return max(1, text.count(b'"eventVersion"', start, end), text.count(b'"CloudTrailEvent"', start, end))
 
 
 def may_follow(text: bytes, end: int) -> bool:

@@ -7,13 +7,16 @@ import binascii
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
-from usage_anomaly.envelopes import documents
+from usage_anomaly.envelopes import documents, looked_up, subscription
 from usage_anomaly.envelopes.documents import BrokenJson, skip_space, value_end, with_room
+from usage_anomaly.envelopes.foreign import foreign_content
 from usage_anomaly.envelopes.record import NULL, Record, Text, instant
-from usage_anomaly.envelopes.tally import Payload, Tally
+from usage_anomaly.envelopes.table import is_table, read_table
+from usage_anomaly.envelopes.tally import Payload, Tally, Wanted
 from usage_anomaly.envelopes.unpack import unpack, without_lone_surrogates
 
 
@@ -35,6 +38,9 @@ class _Shape(msgspec.Struct, rename="camel"):
     message_type: msgspec.Raw = NULL
     log_events: msgspec.Raw = NULL
     digest_start_time: msgspec.Raw = NULL
+    events: msgspec.Raw = msgspec.field(name="Events", default=NULL)
+    cloud_trail_event: msgspec.Raw = msgspec.field(name="CloudTrailEvent", default=NULL)
+    event_category: msgspec.Raw = NULL
 
 
 class _Packed(msgspec.Struct):
@@ -55,27 +61,46 @@ _PACKED = msgspec.json.Decoder(_Packed)
 _LOG_EVENT = msgspec.json.Decoder(_LogEvent)
 
 _UNREADABLE = (msgspec.DecodeError, RecursionError)
-_MINUTE = re.compile(r"_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)Z_[^/]*$")
-# The beginning of a log object, or of a plain list.
-_LIST_BEGINS = re.compile(rb'(\{[ \t\r\n]*"Records"[ \t\r\n]*:[ \t\r\n]*)?\[')
+_MINUTE = re.compile(r"_(\d{8}T\d{4}Z)_[^/]*$")
+# The beginning of a log object, of a page of looked-up events, or of a plain list.
+_LIST_BEGINS = re.compile(rb'(\{[ \t\r\n]*"(Records|Events)"[ \t\r\n]*:[ \t\r\n]*)?\[')
 
 
 def delivery_minute(name: str) -> datetime | None:
     """The minute (UTC) in the name of an S3 log object: `..._20260120T1005Z_xxx.json.gz`."""
     found = _MINUTE.search(name)
-    return None if found is None else instant("{}-{}-{}T{}:{}:00Z".format(*found.groups()))
+    return None if found is None else _minute(found[1])
 
 
-def read_payload(packed: bytes, name: str, regions: frozenset[str] | None = None) -> Payload:
-    """Read every record of an S3 log object, JSON lines, a list, an EventBridge event or a log subscription's payload.
+@lru_cache(maxsize=1024)
+def _minute(text: str) -> datetime | None:
+    return instant(f"{text[:4]}-{text[4:6]}-{text[6:11]}:{text[11:13]}:00Z")
+
+
+def read_payload(
+    packed: bytes,
+    name: str,
+    regions: frozenset[str] | None = None,
+    wanted: Wanted | None = None,
+) -> Payload:
+    """Read every record of an S3 log object, JSON lines, a list, an EventBridge event, a log subscription's payload, a
+    page of looked-up events or a CSV export.
 
     Never raises on content: what is no record is rejected with its reason and place (a byte of `packed` for gzip, of
     the unpacked text for JSON, a log event of a subscription). `regions` are the names that exist; without them the
-    shape of the name decides. A record that has no time is returned too, counted among the oddities.
+    shape of the name decides. A record that has no time is returned too, counted among the oddities. `wanted` says how
+    a call is read: records of calls that are not need not be opened, only counted (`Payload.unopened`).
     """
-    tally = Tally(regions)
+    tally = Tally(regions, wanted)
     text, cut = unpack(packed, tally)
-    if text.strip():
+    foreign = foreign_content(text)
+    if foreign is not None:
+        tally.reject(foreign)
+    elif is_table(text):
+        read_table(bytes(text), cut, tally)
+    elif name.lower().endswith((".csv", ".csv.gz")):
+        tally.reject("a CSV file whose first row names no column for the event's name")
+    elif text and not text.isspace():
         _read_text(text, cut, tally)
     elif not tally.anything_said():
         tally.reject("empty")
@@ -87,18 +112,32 @@ def read_log(text: Text) -> list[Record]:
     return with_room(_LOG.decode, text).records
 
 
-def _read_text(text: bytes, cut: bool, tally: Tally, nested: bool = False) -> None:
+def _read_text(text: bytes | bytearray, cut: bool, tally: Tally, nested: bool = False) -> None:
     """Read a text: in one step where all of it is as CloudTrail writes it, else document by document."""
+    if subscription.begins(text) and _read_whole_subscription(text, tally, nested):
+        return
     try:
         records = read_log(text)
     except _UNREADABLE:
         if not _read_lines(text, tally):
-            _read_documents(without_lone_surrogates(text, tally), cut, tally, nested)
+            _read_documents(without_lone_surrogates(bytes(text), tally), cut, tally, nested)
         return
     tally.add_all(records, lambda: _RAW_LOG.decode(text).records)
 
 
-def _read_lines(text: bytes, tally: Tally) -> bool:
+def _read_whole_subscription(text: Text, tally: Tally, nested: bool) -> bool:
+    """Read a log subscription's payload in as few steps as it has layers; False when something is odd about it."""
+    found = subscription.opened(text)
+    if isinstance(found, list):
+        return subscription.take(found, tally)
+    if found is None or nested:
+        return False
+    inner, cut = unpack(found, tally)
+    _read_text(inner, cut, tally, nested=True)
+    return True
+
+
+def _read_lines(text: Text, tally: Tally) -> bool:
     """Read JSON lines of bare records in one step; False when a line is anything else."""
     try:
         records = with_room(_RECORD.decode_lines, text)
@@ -136,8 +175,8 @@ def _read_broken(text: bytes, start: int, reason: str, cut: bool, tally: Tally, 
         if piece.broken is not None:
             broken = True
             if not (cut and end == len(text)):
-                tally.reject(piece.broken, piece.start)
-        elif begin[1]:
+                tally.reject(piece.broken, piece.start, count=documents.records_between(text, piece.start, end))
+        elif begin[2] == b"Records":
             tally.add(view[piece.start : end], piece.start)
         else:
             _read_value(view[piece.start : end], piece.start, tally, nested)
@@ -181,7 +220,10 @@ def _read_envelope(text: memoryview, offset: int, tally: Tally, nested: bool) ->
     try:
         shape = _SHAPE.decode(text)
     except msgspec.ValidationError:
-        tally.reject("no JSON object where a record was expected", offset)
+        if text[0] == ord('"'):
+            looked_up.read_event(text, offset, tally)
+        else:
+            tally.reject("no JSON object where a record was expected", offset)
         return
     if shape.event_name is not NULL:
         tally.add(text, offset)
@@ -193,10 +235,21 @@ def _read_envelope(text: memoryview, offset: int, tally: Tally, nested: bool) ->
         _read_packed_subscription(shape.awslogs, offset, tally, nested)
     elif shape.detail is not NULL:
         tally.add(memoryview(shape.detail), offset)
-    elif shape.digest_start_time is not NULL:
-        tally.odd("digest of other objects: holds no records")
     else:
-        tally.reject("unknown shape: no Records, detail, awslogs, logEvents or eventName", offset)
+        _read_other(shape, text, offset, tally)
+
+
+def _read_other(shape: _Shape, text: memoryview, offset: int, tally: Tally) -> None:
+    if shape.digest_start_time is not NULL:
+        tally.odd("digest of other objects: holds no records")
+    elif shape.events is not NULL:
+        looked_up.read_events(shape.events, offset, tally)
+    elif shape.cloud_trail_event is not NULL:
+        looked_up.read_event(shape.cloud_trail_event, offset, tally)
+    elif shape.event_category is not NULL:  # an aggregated event has no eventName
+        tally.add(text, offset)
+    else:
+        tally.reject("unknown shape: no Records, Events, detail, awslogs, logEvents or eventName", offset)
 
 
 def _read_records(text: memoryview, offset: int, tally: Tally) -> None:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 
 import msgspec
 
-from usage_anomaly.envelopes.record import NULL, NoRecord, Record, Text, instant, is_plain_time, read_record
-from usage_anomaly.envelopes.sameness import all_uuids, is_uuid, key_of_content, key_of_id, keys_of_ids
+from usage_anomaly.envelopes.aggregated import aggregated_calls, is_aggregated
+from usage_anomaly.envelopes.record import (
+    NULL,
+    NoRecord,
+    Record,
+    Text,
+    are_plain_times,
+    instant,
+    is_plain_time,
+    read_record,
+)
+from usage_anomaly.envelopes.sameness import KEY_BYTES, bits_of_call, joined_keys, key_of_content, key_of_id
 
 
 class Rejection(msgspec.Struct, frozen=True):
@@ -30,23 +39,31 @@ class Oddity(msgspec.Struct, frozen=True):
 
 
 class Payload(msgspec.Struct, frozen=True):
-    """The records of one payload in their order, the sameness key of each (16 bytes), and what went wrong.
+    """The records of one payload in their order, the sameness key of each, and what went wrong.
 
-    `minute` is the delivery minute in the name of an S3 log object. The records' raw fields keep the payload's whole
-    text in memory.
+    `joined` holds the keys end to end, 16 bytes each. `minute` is the delivery minute in the name of an S3 log object.
+    `unopened` counts records beside these that were not read because nobody wants them. The records' raw fields keep the
+    payload's whole text in memory.
     """
 
     name: str
     minute: datetime | None
     records: list[Record]
-    keys: list[bytes]
+    joined: bytes
     rejected: list[Rejection]
     oddities: list[Oddity]
+    unopened: int = 0
+
+    @property
+    def keys(self) -> list[bytes]:
+        """The sameness key of each record."""
+        return [self.joined[at : at + KEY_BYTES] for at in range(0, len(self.joined), KEY_BYTES)]
 
 
 # us-east-1, us-gov-west-1, eu-isoe-west-1; not ca-northsouth-2r.
 REGION_SHAPE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 ACCOUNT_SHAPE = re.compile(r"[0-9]{12}")
+MOST_CALLS = 8192  # distinct accounts, regions and names held; a hostile trail may hold any number
 
 
 @lru_cache(maxsize=1024)
@@ -61,25 +78,48 @@ def has_region_shape(text: str | None) -> bool:
     return text is not None and REGION_SHAPE.fullmatch(text) is not None
 
 
+class _Calls(dict[tuple[str | None, str | None, str], bytes]):
+    """The bits in the keys of calls that have nothing odd about their account and region; none for others."""
+
+    def __init__(self, regions: frozenset[str] | None) -> None:
+        self.region_exists = regions.__contains__ if regions is not None else has_region_shape
+
+    def __missing__(self, call: tuple[str | None, str | None, str]) -> bytes:
+        account_id, region, name = call
+        plain = is_account(account_id) and self.region_exists(region)
+        if len(self) >= MOST_CALLS:
+            self.clear()
+        bits = self[call] = bits_of_call(account_id, name) if plain else b""
+        return bits
+
+
+_calls_where = lru_cache(maxsize=4)(_Calls)
+
+
+Wanted = Callable[[str, str, str | None], Collection[object]]  # how a call is read: eventSource, eventName, errorCode
+
+
 class Tally:
     """Gathers records and counts: each reason once, with its first place; each record with its key."""
 
-    def __init__(self, regions: frozenset[str] | None) -> None:
+    def __init__(self, regions: frozenset[str] | None, wanted: Wanted | None = None) -> None:
+        self.wanted = wanted
+        self.unopened = 0
         self.records: list[Record] = []
-        self.keys: list[bytes] = []
-        self._region_exists = regions.__contains__ if regions is not None else has_region_shape
+        self.keys = bytearray()
+        self._calls = _calls_where(regions)
         self._rejected: dict[str, tuple[str | None, int | None, int]] = {}
-        self._oddities: Counter[str] = Counter()
+        self._oddities: dict[str, int] = {}
 
-    def reject(self, reason: str, offset: int | None = None, unit: str = "byte") -> None:
+    def reject(self, reason: str, offset: int | None = None, unit: str = "byte", count: int = 1) -> None:
         """Count what is no record; `offset` is a byte of the payload, of its unpacked text, or a log event."""
         place = None if offset is None else f"at {unit} {offset:,}"
-        first, number, count = self._rejected.get(reason, (place, offset, 0))
-        self._rejected[reason] = (first, number, count + 1)
+        first, number, before = self._rejected.get(reason, (place, offset, 0))
+        self._rejected[reason] = (first, number, before + count)
 
     def odd(self, reason: str) -> None:
         """Count something odd that loses no record."""
-        self._oddities[reason] += 1
+        self._oddities[reason] = self._oddities.get(reason, 0) + 1
 
     def anything_said(self) -> bool:
         """Whether there already is a reason for the absence of records."""
@@ -90,16 +130,30 @@ class Tally:
         try:
             record, odd = read_record(text)
         except NoRecord as error:
+            if is_aggregated(text):
+                self._add_aggregated(text, offset, unit)
+            else:
+                self.reject(str(error), offset, unit)
+            return
+        for reason in odd:
+            self.odd(reason)
+        self._add_examined(record, lambda: text, offset, unit)
+
+    def _add_aggregated(self, text: Text, offset: int, unit: str) -> None:
+        """Take an aggregated event: a record for each part of its calls."""
+        try:
+            calls, odd = aggregated_calls(text)
+        except NoRecord as error:
             self.reject(str(error), offset, unit)
             return
-        self._oddities.update(odd)
-        self._add_examined(record, lambda: text, offset, unit)
+        for reason in odd:
+            self.odd(reason)
+        for each in calls:
+            self._add_examined(each, lambda: text, offset, unit)
 
     def add_all(self, records: Sequence[Record], texts: Callable[[], Sequence[msgspec.Raw]]) -> None:
         """Take decoded records; `texts` gives the JSON of each, asked for only when a key needs the content."""
-        if self._all_plain(records):
-            self.keys += keys_of_ids(records)
-            self.records += records
+        if self.add_plain(records):
             return
         contents: Sequence[msgspec.Raw] = ()
 
@@ -111,25 +165,34 @@ class Tally:
         for index, record in enumerate(records):
             self._add_examined(record, partial(content_of, index), index, "record")
 
-    def _all_plain(self, records: Sequence[Record]) -> bool:
-        """Whether nothing is odd about any of them: each distinct value is judged once, not once a record."""
-        return (
-            all(map(is_account, {r.account_id for r in records}))
-            and all(map(self._region_exists, {r.region for r in records}))
-            and all(map(is_plain_time, {r.event_time for r in records}))
-            and all_uuids([r.event_id or "" for r in records])
-        )
+    def add_plain(self, records: Sequence[Record]) -> bool:
+        """Take the records if there is nothing odd about any of them; else none, and False."""
+        keys = self._keys_of_plain(records)
+        if keys is None:
+            return False
+        self.keys += keys
+        self.records += records
+        return True
+
+    def _keys_of_plain(self, records: Sequence[Record]) -> bytes | None:
+        """The keys of the records, end to end; None when something is odd about one of them."""
+        found = self._calls
+        calls = b"".join([found[r.account_id, r.region, r.event_name] for r in records])
+        times = {r.event_time or "" for r in records}
+        if len(calls) != KEY_BYTES * len(records) or not are_plain_times(times):
+            return None
+        return joined_keys(records, calls)
 
     def _add_examined(self, record: Record, content: Callable[[], Text], offset: int, unit: str) -> None:
         if not record.account_id and record.event_source.startswith("aws:"):  # S3 notifies in the shape of a trail
             self.reject("a notification, no CloudTrail record", offset, unit)
             return
         record = self._examine(record)
-        if record.event_id is not None and is_uuid(record.event_id):
-            self.keys.append(key_of_id(record))
-        else:
-            self.keys.append(key_of_content(content()))
+        key = key_of_id(record)
+        if key is None:
+            key = key_of_content(content())
             self.odd("eventID missing" if record.event_id is None else "eventID is no UUID")
+        self.keys += key
         self.records.append(record)
 
     def _examine(self, record: Record) -> Record:
@@ -137,7 +200,7 @@ class Tally:
         self._examine_time(record)
         if not record.region:
             self.odd("awsRegion missing")
-        elif not self._region_exists(record.region):
+        elif not self._calls.region_exists(record.region):
             self.odd("region does not exist")
         if not record.account_id:
             record = msgspec.structs.replace(record, account_id=_caller_account(record))
@@ -164,15 +227,16 @@ class Tally:
             name=name,
             minute=minute,
             records=self.records,
-            keys=self.keys,
-            rejected=list(self._rejections()),
-            oddities=[Oddity(reason, count) for reason, count in sorted(self._oddities.items())],
+            joined=bytes(self.keys),
+            rejected=[_rejection(reason, *told) for reason, told in self._rejected.items()],
+            oddities=[Oddity(reason, self._oddities[reason]) for reason in sorted(self._oddities)],
+            unopened=self.unopened,
         )
 
-    def _rejections(self) -> Iterable[Rejection]:
-        for reason, (place, offset, count) in self._rejected.items():
-            words = reason if place is None else f"{reason} {place}" if count == 1 else f"{reason}, first {place}"
-            yield Rejection(words, offset, count)
+
+def _rejection(reason: str, place: str | None, offset: int | None, count: int) -> Rejection:
+    words = reason if place is None else f"{reason} {place}" if count == 1 else f"{reason}, first {place}"
+    return Rejection(words, offset, count)
 
 
 class _Caller(msgspec.Struct):

@@ -6,8 +6,10 @@ a little more and the rest is cut here. Every answer is read to its last page.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -30,6 +32,7 @@ _BACKFILL = {"term": {"origin": "backfill"}}
 _DOER = (
     "account_id", "direction", "region", "event_name", "group", "function_name", "actor_arn", "access_key_id", "invoked_by",
     "user_agent", "source_address", "error_code", "dry_run", "truncated",
+    "aggregated",
 )  # fmt: skip
 _ORDER = ("event_time", "event_id", "kind", "group")  # no two documents agree in all of them
 _QUERIED = ("kind", "direction", "account_id", "region", "actor_arn", "access_key_id", "source_address", "image_id")
@@ -100,14 +103,21 @@ def events(
 def totals(
     client: OpenSearch, kind: str, start: datetime, end: datetime, page: int = PAGE
 ) -> Iterator[tuple[str, datetime, int]]:
-    """Account, start of bucket and quantity of every five-minute bucket with use; no releases, no dry runs."""
+    """Account, start of bucket and quantity of every five-minute bucket with use; no releases, no dry runs.
+
+    Of single calls and CloudTrail's aggregated ones the larger count of each region stands, as in `series`.
+    """
     left_out = [{"term": {"direction": "release"}}, {"term": {"dry_run": True}}]
     query = {"bool": {"filter": [{"term": {"kind": kind}}, _time(start, end)], "must_not": left_out}}
     within = {"quantity": {"sum": {"field": "quantity"}}}
-    for each in _composite(client, query, [_terms("account_id"), _BUCKET], within, page):
-        quantity = round(each["quantity"]["value"])
-        if quantity:
-            yield each["key"]["account_id"], moment(each["key"]["bucket"]), quantity
+    sources = [_terms("account_id"), _BUCKET, _terms("region"), _terms("aggregated")]
+    found = _composite(client, query, sources, within, page)
+    for (account_id, began), counts in groupby(found, lambda each: (each["key"]["account_id"], each["key"]["bucket"])):
+        used: Counter[tuple[str, bool]] = Counter()
+        for each in counts:  # documents older than the field `aggregated` are single calls
+            used[each["key"]["region"], bool(each["key"]["aggregated"])] += round(each["quantity"]["value"])
+        if quantity := sum(max(used[region, False], used[region, True]) for region in {region for region, _ in used}):
+            yield account_id, moment(began), quantity
 
 
 def coverage(client: OpenSearch, account_id: str | None) -> datetime | None:
@@ -131,7 +141,8 @@ def ask(client: OpenSearch, query: Query, limit: int = 2_000, page: int = PAGE) 
         bounds["lte"] = milliseconds(query.end)
     if bounds:
         filters.append({"range": {"event_time": {**bounds, "format": "epoch_millis"}}})
-    left_out = [] if query.not_account_id is None else [{"term": {"account_id": query.not_account_id}}]
+    unwanted = [("account_id", query.not_account_id), ("kind", query.not_kind)]
+    left_out = [{"term": {field: value}} for field, value in unwanted if value is not None]
     found: list[UsageEvent] = []
     for hit in _hits(client, {"bool": {"filter": filters, "must_not": left_out}}, "desc", min(page, limit)):
         found += matching(query, [_event(hit)])

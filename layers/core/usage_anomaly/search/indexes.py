@@ -30,9 +30,9 @@ _BOOLEAN = {"type": "boolean"}
 _EVENT_TYPES: dict[str, Body] = {
     "event_time": _DATE,
     "ingest_time": _DATE,
-    "quantity": _LONG,
+    **dict.fromkeys(("quantity", "units_each"), _LONG),
     **dict.fromkeys(("vcpus", "gpus", "gib", "usd_per_hour", "usd", "price_confidence"), _DOUBLE),
-    **dict.fromkeys(("long_lived_key", "dry_run", "truncated"), _BOOLEAN),
+    **dict.fromkeys(("long_lived_key", "dry_run", "truncated", "aggregated"), _BOOLEAN),
     "source_ip": {"type": "ip", "ignore_malformed": True},
 }
 _ANOMALY_TYPES: dict[str, Body] = {
