@@ -69,8 +69,7 @@ def _identities() -> Iterator[dict[str, Any]]:
 def _tasks() -> Iterator[dict[str, Any]]:
     """A definition, tasks of it on Fargate, and tasks on machines of the customer's own."""
     registered = {"taskDefinitionArn": _DEFINITION, "family": "acme-miner", **_SIZE}
-    asked = {"family": "acme-miner", **_SIZE}
-    yield _call(4, "ecs", "RegisterTaskDefinition", asked, {"taskDefinition": registered})
+    yield _call(4, "ecs", "RegisterTaskDefinition", {"family": "acme-miner", **_SIZE}, {"taskDefinition": registered})
     for number in range(0, TASKS, 10):
         tasks = [_task(number + at, launchType="FARGATE") for at in range(10)]
         asked = {"cluster": "acme-cluster", "count": 10, "launchType": "FARGATE", "taskDefinition": "acme-miner:3"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -320,11 +321,15 @@ def test_files_that_cannot_be_read_are_told_without_their_names(command: Command
         "acme.txt": b"no trail",
     }.items():
         (folder / name).write_bytes(content)
+    with zipfile.ZipFile(folder / "jane" / "bad.zip", "w") as archive:
+        archive.writestr("acme/jane.json", b'{"Records": []}')
+    bad = folder / "jane" / "bad.zip"
+    bad.write_bytes(bad.read_bytes().replace(b'{"Records"', b'{"records"'))  # its checksum is wrong: the error names it
     summary = tmp_path / "summary.json"
     result = command("replay", folder, packed, "--redact", "--summary", summary)
     text = result.output + summary.read_text()
     assert result.exit_code == 0
-    assert len(json.loads(summary.read_text())["rejected"]) >= 8
+    assert len(json.loads(summary.read_text())["rejected"]) >= 9
     assert "acme" not in text.lower()
     assert "jane" not in text.lower()
     assert str(tmp_path) not in text
