@@ -100,8 +100,11 @@ types: setup ## mypy --strict
 replay: setup ## replay a folder: make replay TRAIL=path/to/AWSLogs
 	$(BIN)/usage-anomaly replay $(TRAIL)
 
-bench: .venv-bench/bin/.installed .venv-local/bin/.installed build ## measure reading against other readers, the layers, the beginnings
-	.venv-bench/bin/python benchmarks/parse.py
+bench: .venv-bench/bin/.installed .venv-local/bin/.installed build ## measure reading against other readers, its memory, the layers, the beginnings
+	.venv-bench/bin/python -m benchmarks.parse
+	.venv-bench/bin/python -m benchmarks.subscription
+	.venv-bench/bin/python -m benchmarks.jobs
+	.venv-bench/bin/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.layers
 
 fuzz: setup ## 100,000 mutated objects and records (FUZZ_OBJECTS=...)

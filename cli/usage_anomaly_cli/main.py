@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -27,6 +28,8 @@ for command in (replay, show, actor, catalog, prices, generate_command):
 
 def main() -> None:
     """Run the command; exit 2 with the remedy where the input cannot be used."""
+    # As Ctrl-C does, being told to end removes the scratch folder and ends the reading processes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         cli()
     except UsageAnomalyError as error:

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -37,10 +37,11 @@ DEEPEST = 3  # a zip file in a zip file in a zip file
 # A batch is the unit that travels to a process: enough work to outweigh the journey, little enough to keep memory low.
 BATCH_OBJECTS, BATCH_BYTES = 64, 8 * MIB
 BATCHES_AHEAD = 3  # per process
+OPEN_ZIPS = 64  # well under the files a process may have open, which is 256 on some systems
 NO_MINUTE = datetime.min.replace(tzinfo=UTC)
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, gc=False):  # a folder may hold millions
     """One object: a file, a member of a zip file, or a stretch of a tar file. `unusable` says why it is not read.
 
     For what was unfolded `path` lies in the scratch folder, whatever the name says.
@@ -100,7 +101,7 @@ def _find(path: Path, scratch: Scratch) -> Iterator[Source]:
     if kind is not None:
         yield from _find_in_archive(path, kind, _name(path), scratch)
     else:
-        yield Source(_name(path), str(path), size=status.st_size)
+        yield _file(path, status.st_size)
 
 
 def _find_in_folder(folder: Path, scratch: Scratch) -> Iterator[Source]:
@@ -127,7 +128,7 @@ def _find_in_place(path: Path, scratch: Scratch) -> Iterator[Source]:
     elif kind is not None:
         yield from _find_in_archive(path, kind, _name(path), scratch)
     else:
-        yield Source(_name(path), str(path), size=status.st_size, unusable=_why_not(path.name))
+        yield _file(path, status.st_size, _why_not(path.name))
 
 
 def _find_in_archive(path: Path, kind: Kind, name: str, scratch: Scratch, depth: int = 1) -> Iterator[Source]:
@@ -174,6 +175,13 @@ def _why_not(name: str) -> str | None:
     return foreign_name(name) or (None if name.lower().endswith(TRAIL_SUFFIXES) else NO_TRAIL_FILE)
 
 
+def _file(path: Path, size: int, why_not: str | None = None) -> Source:
+    name, place = _name(path), str(path)
+    return Source(
+        name, name if name == place else place, size=size, unusable=why_not
+    )  # nearly always one text, held once
+
+
 def _unusable(path: Path, reason: str) -> Source:
     return Source(_name(path), str(path), unusable=reason)
 
@@ -200,8 +208,8 @@ def read_objects(
         return
     # Spawned, not forked: the progress bar's thread may hold a lock at the moment of a fork.
     pool = ProcessPoolExecutor(min(jobs, len(batches)), mp_context=get_context("spawn"))
+    waiting: deque[Future[list[Result[T]]]] = deque()
     try:
-        waiting: deque[Future[list[Result[T]]]] = deque()
         for batch in batches:
             waiting.append(pool.submit(read_batch, batch, extract, regions))
             if len(waiting) > jobs * BATCHES_AHEAD:
@@ -211,6 +219,9 @@ def read_objects(
     except BrokenProcessPool as error:
         raise UnusableInput("a reading process ended early, perhaps for want of memory: try --jobs 1") from error
     finally:
+        if waiting:  # broken off, as by Ctrl-C: left alone they would first read the batches that were handed over
+            for process in active_children():
+                process.terminate()
         pool.shutdown(cancel_futures=True)
 
 
@@ -295,7 +306,8 @@ def _member_bytes(path: str, index: int) -> bytes:
         raise _Unreadable(f"broken zip member ({words(error)})") from error
 
 
-# A zip file's directory may list 100,000 members: it is read once by each process, not once a batch.
-@lru_cache(maxsize=2)
+# A zip file's directory may list 100,000 members: it is read once by each process, not once a batch. Objects come in the
+# order of their delivery, so they may lie in each of a folder's zip files by turns.
+@lru_cache(maxsize=OPEN_ZIPS)
 def _open_zip(path: str, changed: int, size: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import msgspec
 import pytest
+from tests.command.conftest import Command
 from tests.usage.calls import call
 
 from usage_anomaly.catalog import Needs
@@ -45,3 +49,17 @@ def test_a_kind_that_was_read_or_needs_nothing_is_not_absent() -> None:
     """What is there needs no excuse."""
     assert not reckoning("Invoke", source="lambda.amazonaws.com").lacks("data events", "lambda.invocations")
     assert not reckoning("RunInstances").lacks("", "ec2.instances")
+
+
+def test_what_these_records_could_not_have_shown_is_named(command: Command, trail: Path, tmp_path: Path) -> None:
+    """No login in a trail that has other global events is no gap; in one without any it may be one."""
+    summary, one = tmp_path / "summary.json", tmp_path / "one.json"
+    command("replay", trail / "AWSLogs", "--summary", summary)
+    assert json.loads(summary.read_text())["absent"] == []
+    one.write_text(json.dumps(call("RunInstances", awsRegion="us-west-2")))
+    said = command("replay", one, "--summary", summary).stdout
+    assert "Absent   calls that only read: invocations are not seen; " in said
+    absent = ["bedrock.invocations", "console.logins", "identity.changes", "lambda.invocations"]
+    assert json.loads(summary.read_text())["absent"] == absent
+    command("replay", one, "--summary", summary, "--kinds", "ec2.instances")
+    assert json.loads(summary.read_text())["absent"] == []

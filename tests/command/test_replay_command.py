@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from tests.command.conftest import Command
 from tests.envelopes.building import aggregated, log, made, zipped
-from tests.usage.calls import call
 
 from usage_anomaly.errors import UnusableInput
 
@@ -141,20 +145,6 @@ def test_kinds_since_and_severity_narrow_what_is_told(command: Command, trail: P
     assert [each["account_id"] for each in severe] == ["111122223333"]
 
 
-def test_what_these_records_could_not_have_shown_is_named(command: Command, trail: Path, tmp_path: Path) -> None:
-    """No login in a trail that has other global events is no gap; in one without any it may be one."""
-    summary, one = tmp_path / "summary.json", tmp_path / "one.json"
-    command("replay", trail / "AWSLogs", "--summary", summary)
-    assert json.loads(summary.read_text())["absent"] == []
-    one.write_text(json.dumps(call("RunInstances", awsRegion="us-west-2")))
-    said = command("replay", one, "--summary", summary).stdout
-    assert "Absent   calls that only read: invocations are not seen; " in said
-    absent = ["bedrock.invocations", "console.logins", "identity.changes", "lambda.invocations"]
-    assert json.loads(summary.read_text())["absent"] == absent
-    command("replay", one, "--summary", summary, "--kinds", "ec2.instances")
-    assert json.loads(summary.read_text())["absent"] == []
-
-
 def test_an_unknown_kind_is_named_with_those_that_exist(command: Command, trail: Path) -> None:
     """A typing error must not look like a quiet week."""
     result = command("replay", trail / "AWSLogs", "--kinds", "ec2.instance")
@@ -204,6 +194,29 @@ def test_a_missing_path_ends_with_2_and_the_remedy(tmp_path: Path) -> None:
     assert finished.stderr.startswith("usage-anomaly: ")
     assert finished.stderr.count("\n") == 1
     assert "name a file, folder, zip or tar file" in finished.stderr
+
+
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGINT, 1), (signal.SIGTERM, 143)])
+def test_a_replay_told_to_end_leaves_nothing_behind(tmp_path: Path, told: signal.Signals, code: int) -> None:
+    """What archives unfold to may be gigabytes."""
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    content = zipped(log([made(1)]))
+    with tarfile.open(tmp_path / "case.tgz", "w:gz") as archive:
+        for number in range(20_000):  # seconds of work
+            header = tarfile.TarInfo(f"{number}.json.gz")
+            header.size = len(content)
+            archive.addfile(header, io.BytesIO(content))
+    with subprocess.Popen(
+        [sys.executable, "-c", "from usage_anomaly_cli.main import main; main()", "replay", str(tmp_path / "case.tgz")],
+        env=os.environ | {"TMPDIR": str(scratch)},
+        stderr=subprocess.DEVNULL,
+    ) as replay:
+        while not list(scratch.glob("*/*")):  # an archive is being unfolded
+            time.sleep(0.01)
+        replay.send_signal(told)
+    assert replay.returncode == code
+    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.envelopes.building import Fields, encode, log, made, packed_subscription, subscription
+from tests.envelopes.building import Fields, aggregated, encode, log, made, packed_subscription, subscription
 from tests.envelopes.test_promises import WRECKS, trails
 
 from usage_anomaly.envelopes import Payload, event_id, read_payload, unpack
@@ -133,7 +133,9 @@ def assert_subscription_reads_the_same(message: bytes) -> None:
 
 def wanted(payload: Payload) -> list[tuple[Any, bytes]]:
     pairs = zip(payload.records, payload.keys, strict=True)
-    return [(record, key) for record, key in pairs if (record.event_source, record.event_name) in WANTED]
+    return [
+        (record, key) for record, key in pairs if is_wanted(record.event_source, record.event_name, record.error_code)
+    ]
 
 
 @given(trail=trails(), names=st.lists(st.sampled_from(["RunInstances", "DescribeInstances"]), min_size=6, max_size=6))
@@ -152,6 +154,15 @@ def test_a_wreck_in_a_subscription_is_rejected_by_the_short_way_too(wreck: str) 
         assert_subscription_reads_the_same(encode({"messageType": "DATA_MESSAGE", "logEvents": events}))
 
 
+@pytest.mark.parametrize("others", [[], [aggregated(900)]])
+def test_refused_and_aggregated_calls_are_opened_whatever_their_name(others: list[Fields]) -> None:
+    """Nobody asks for them by name: one is known by its error, the other has no name at all."""
+    trail = [made(1, eventName="DescribeInstances"), made(2, eventName="GetCallerIdentity", errorCode="AccessDenied")]
+    assert_subscription_reads_the_same(subscription([*trail, *others]))
+    read = read_payload(packed_subscription(subscription([*trail, *others])), "x", wanted=is_wanted)
+    assert {"GetCallerIdentity", *("Invoke" for _ in others)} <= {each.event_name for each in read.records}
+
+
 def test_only_wanted_records_of_a_subscription_are_opened() -> None:
     """It is what makes ingest fast."""
     trail = [made(n, eventName="RunInstances" if n % 3 == 0 else "DescribeInstances") for n in range(30)]
@@ -165,3 +176,11 @@ def test_a_subscription_inside_a_subscription_is_rejected_by_both() -> None:
     assert [each.reason for each in read_payload(text, "x").rejected] == [
         "a subscription payload inside another at byte 0"
     ]
+
+
+@pytest.mark.parametrize("inner", [b"", b" \n"])
+@pytest.mark.parametrize("begins", [subscriptions.begins, lambda _: None])
+def test_a_subscription_that_packs_nothing_is_said_by_both(inner: bytes, begins: Any) -> None:
+    """Nothing read and nothing rejected would look like a quiet account."""
+    with patch.object(subscriptions, "begins", begins):
+        assert [each.reason for each in read_payload(packed_subscription(inner), "x").rejected] == ["empty"]

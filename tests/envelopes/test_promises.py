@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.envelopes.building import ENVELOPES, Fields, content, encode, log, made
 
+from usage_anomaly.catalog import Catalog
+from usage_anomaly.enrichment.prices import PriceTable
 from usage_anomaly.envelopes import read_payload
+from usage_anomaly.intake import read_object
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 LEAF = (
@@ -128,3 +132,29 @@ def test_arbitrary_bytes_never_raise(noise: bytes) -> None:
     for packed in (noise, gzip.compress(noise), b"\x1f\x8b" + noise, b'{"Records":[' + noise, b"[" + noise):
         payload = read_payload(packed, "x")
         assert payload.records or payload.rejected or payload.oddities or noise.strip(b" \t\r\n]}") == b""
+
+
+def test_no_text_of_a_trail_is_remembered_whatever_its_length(catalog: Catalog, prices: PriceTable) -> None:
+    """Names and times come again, so they are kept; a thousand of a megabyte each would be kept as well."""
+    long = "x" * 100_000
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for place in range(20):
+        texts = [f"{place}-{number}{long}" for number in range(10)]
+        records = [made(1, eventName=text) for text in texts] + [made(1, eventTime=text) for text in texts]
+        records += [made(1, eventTime=None, **{"@timestamp": text, "recipientAccountId": text}) for text in texts]
+        read_object(read_payload(log(records), "x"), catalog, prices)
+    del texts, records
+    kept = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert kept < 3_000_000
+
+
+@given(offset=st.integers(-5, 5))
+def test_no_name_makes_a_file_of_another_format_of_an_object(offset: int) -> None:
+    """Whoever chooses the name of a session could hide all records of the object that his own comes first in."""
+    before = log([made(1, userIdentity={"type": "AssumedRole", "arn": ""})]).index(b'"}')
+    name = "x" * (257 - before + offset) + "ustar"
+    text = log([made(1, userIdentity={"type": "AssumedRole", "arn": name}), made(2)])
+    assert (text[257:262] == b"ustar") == (offset == 0)
+    assert len(read_payload(text, "x").records) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import time
 import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,6 +37,11 @@ def names_and_keys(payload: Payload, name: str) -> tuple[str, list[bytes]]:
 
 def died(_payload: Payload, _name: str) -> None:
     os._exit(1)
+
+
+def slow_after_the_first_batch(_payload: Payload, name: str) -> None:
+    if "T0104Z" in name:
+        time.sleep(60)
 
 
 def read(*paths: Path, jobs: int = 1) -> list[Result[tuple[str, list[bytes]]]]:
@@ -74,6 +80,25 @@ def test_a_zip_file_gives_the_same_as_its_folder(trail: Path, tmp_path: Path) ->
     assert [result.value for result in zipped] == [result.value for result in read(trail)]
     assert [result.minute for result in zipped] == [result.minute for result in read(trail)]
     assert read(tmp_path / "case.zip", jobs=2) == zipped
+
+
+def test_the_directory_of_each_of_many_zip_files_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One zip file for each account: their objects come by turns, and a directory is as long as its archive."""
+    for archive in range(10):
+        with zipfile.ZipFile(tmp_path / f"{archive}.zip", "w") as packed:
+            for minute in range(20):
+                packed.writestr(key(minute, str(archive)), gzip.compress(log([made(minute)])))
+    sources = find_objects([tmp_path], tmp_path)
+    opened = list[str]()
+
+    class Counted(zipfile.ZipFile):
+        def __init__(self, path: str) -> None:
+            opened.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr(zipfile, "ZipFile", Counted)
+    assert sum(result.records for result in read_objects(sources, 1, names_and_keys)) == 200
+    assert len(opened) == len(set(opened)) == 10
 
 
 def test_what_is_no_trail_file_is_counted(tmp_path: Path) -> None:
@@ -183,6 +208,15 @@ def test_a_file_name_of_any_bytes_can_be_told(tmp_path: Path) -> None:
     result = read(tmp_path)[0]
     assert result.name == f"{tmp_path.as_posix()}/\ufffd.json"
     assert result.records == 1
+
+
+def test_processes_end_with_the_reading(trail: Path, tmp_path: Path) -> None:
+    """After Ctrl-C nobody waits for what was handed over to them."""
+    results = read_objects(find_objects([trail], tmp_path), 2, slow_after_the_first_batch)
+    next(results)
+    began = time.monotonic()
+    del results  # closes the generator
+    assert time.monotonic() - began < 30
 
 
 def test_a_process_that_dies_ends_with_the_remedy(trail: Path, tmp_path: Path) -> None:

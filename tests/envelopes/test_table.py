@@ -172,6 +172,15 @@ def test_cells_that_are_no_json_are_left_out_and_said() -> None:
     assert Oddity("requestParameters of a CSV export cannot be read: left out", 1) in payload.oddities
 
 
+def test_half_a_surrogate_pair_in_a_cell_loses_itself_only() -> None:
+    """One such character in the name of a tag would make a launch of fifty instances one of the smallest size."""
+    cell = b'{"instanceCount": 50, "tag": "\\ud800"}'
+    text = csv_of([["eventName", "eventSource", "requestParameters"], ["RunInstances", "e", cell.decode()]])
+    payload = read_payload(text, "x")
+    assert bytes(payload.records[0].request_parameters) == cell.replace(rb"\ud800", rb"\ufffd")
+    assert Oddity("half a surrogate pair: replaced", 1) in payload.oddities
+
+
 @pytest.mark.parametrize("text", [ATHENA, LAKE])
 def test_the_caller_is_read_from_a_rows_text(text: str) -> None:
     """Without the caller an alert cannot say who."""

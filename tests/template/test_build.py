@@ -74,7 +74,9 @@ def test_layers_hold_what_functions_import_for_both_processors(built: Path) -> N
         each.name for each in packages.iterdir()
     }
     for processor in ("aarch64", "x86_64"):
-        assert list((packages / "msgspec").glob(f"_core.cpython-313-{processor}-linux-gnu.so")), processor
+        for module in ("msgspec/_core", "deflate/_deflate"):
+            assert (packages / f"{module}.cpython-313-{processor}-linux-gnu.so").is_file(), (module, processor)
+    assert list(packages.rglob("*.abi3.so")) == [], "named for no processor: one processor's replaced the other's"
     assert not (packages / "botocore").exists(), "botocore comes with the Lambda runtime"
 
 

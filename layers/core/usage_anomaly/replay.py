@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from usage_anomaly.anomalies.extents import Extent, Extents
 from usage_anomaly.anomalies.life_cycle import WATERMARK, Due, Tick, Told, View, due, update
@@ -23,6 +24,13 @@ from usage_anomaly.series import CappedTotal, Series, bucket_of
 from usage_anomaly.usage import UsageEvent
 
 MINUTE = timedelta(minutes=1)
+# Texts of usage events that many share, and how many of them are looked for at a time.
+REPEATING = tuple(
+    field.name
+    for field in msgspec.structs.fields(UsageEvent)
+    if field.type in (str, str | None) and field.name not in ("event_id", "shared_event_id", "record_location")
+)
+MOST_TEXTS = 10_000
 
 
 class Arrival(msgspec.Struct, frozen=True):
@@ -79,6 +87,7 @@ class Replay:
         self._first = 0 if since is None else bucket_of(since)
         self._end = 1 << 62 if until is None else bucket_of(until)
         self._known = Seen()
+        self._texts: dict[str, str] = {}
         self._coverage: dict[str, int] = {}
         self._totals: dict[str, CappedTotal] = {}
         self._extents: dict[Pair, Extents] = {}
@@ -187,7 +196,17 @@ class Replay:
         for arrival in arrivals:
             self.counts.records += len(arrival.keys) // KEY_BYTES
             self.counts.distinct += self._known.add(arrival.keys)
-        return [event for key in sorted(copies) for event in copies[key]]
+        return [self._sharing_texts(event) for key in sorted(copies) for event in copies[key]]
+
+    def _sharing_texts(self, event: UsageEvent) -> UsageEvent:
+        """The event, with one text in memory where others say the same: callers, agents, places and prices repeat."""
+        if len(self._texts) > MOST_TEXTS:
+            self._texts.clear()
+        for name in REPEATING:
+            text = getattr(event, name)
+            if text is not None:
+                force_setattr(event, name, self._texts.setdefault(text, text))
+        return event
 
     def _add(self, event: UsageEvent) -> Iterator[tuple[Pair, int]]:
         """Count an event and put it into its series; gives the pair and bucket that it changed."""

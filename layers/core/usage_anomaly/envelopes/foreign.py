@@ -26,7 +26,8 @@ _SUFFIXES = {".parquet": f"a Parquet file: {_EXPORT}", ".orc": f"an ORC file: {_
 
 def foreign_content(text: bytes | bytearray) -> str | None:
     """What these bytes are, as `unpack` gives them, and the remedy; None where they may be text."""
-    if text.startswith(_TAR_MARK, _TAR_PLACE):
+    # Anyone may call a session "ustar", and hit the place in a record; no JSON holds the zeros of a header.
+    if text.startswith(_TAR_MARK, _TAR_PLACE) and b"\0" in text[:_TAR_PLACE]:
         return "a tar file: give its name the suffix .tar, .tar.gz or .tgz"
     return next((words for beginning, words in _BEGINNINGS if text.startswith(beginning)), None)
 

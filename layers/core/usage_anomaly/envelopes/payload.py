@@ -100,10 +100,8 @@ def read_payload(
         read_table(bytes(text), cut, tally)
     elif name.lower().endswith((".csv", ".csv.gz")):
         tally.reject("a CSV file whose first row names no column for the event's name")
-    elif text and not text.isspace():
+    else:
         _read_text(text, cut, tally)
-    elif not tally.anything_said():
-        tally.reject("empty")
     return tally.payload(name, delivery_minute(name))
 
 
@@ -114,6 +112,10 @@ def read_log(text: Text) -> list[Record]:
 
 def _read_text(text: bytes | bytearray, cut: bool, tally: Tally, nested: bool = False) -> None:
     """Read a text: in one step where all of it is as CloudTrail writes it, else document by document."""
+    if not text or text.isspace():
+        if not tally.anything_said():
+            tally.reject("empty")
+        return
     if subscription.begins(text) and _read_whole_subscription(text, tally, nested):
         return
     try:

@@ -46,6 +46,7 @@ class NoRecord(ValueError):
 
 # RFC 3339, and what exports write: a blank for the T, no zone (then UTC), up to nanoseconds.
 TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?")
+LONGEST_TIME = len("2026-01-20T10:05:00.123456789+00:00")  # what is longer is no time, and never remembered
 # EC2 began in 2006; a record of another age has a broken clock, and its arithmetic would leave the calendar.
 FIRST_YEAR, LAST_YEAR = 2006, 2099
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
@@ -83,7 +84,7 @@ def are_plain_times(texts: Collection[str]) -> bool:
         and not lines[17::21].strip("012345")
         and not lines[18::21].strip("0123456789")
         and _is_hour(hour)
-    ) or all(map(is_plain_time, texts))
+    ) or (max(map(len, texts), default=0) <= LONGEST_TIME and all(map(is_plain_time, texts)))
 
 
 @lru_cache(maxsize=1024)
@@ -97,11 +98,13 @@ def _is_as_cloudtrail_writes(text: str) -> bool:
     return len(text) == 20 and text[4] == text[7] == "-" and text[10::9] == "TZ" and text[13] == text[16] == ":"
 
 
-@lru_cache(maxsize=4096)
 def instant(text: str | None) -> datetime | None:
     """The time a text names, in UTC; None when it names none."""
-    if text is None:
-        return None
+    return None if text is None or len(text) > LONGEST_TIME else _instant(text)
+
+
+@lru_cache(maxsize=4096)
+def _instant(text: str) -> datetime | None:
     try:
         if _is_as_cloudtrail_writes(text):
             moment = datetime.fromisoformat(text)

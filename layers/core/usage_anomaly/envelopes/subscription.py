@@ -21,7 +21,7 @@ class _Packed(msgspec.Struct):
     data: bytes  # in base64
 
 
-class _LogEvent(msgspec.Struct):
+class _LogEvent(msgspec.Struct, gc=False):
     message: str
 
 
@@ -35,7 +35,7 @@ class _Whole(msgspec.Struct, rename="camel"):
     records: msgspec.Raw = msgspec.field(name="Records", default=NULL)
 
 
-class _Call(msgspec.Struct):
+class _Call(msgspec.Struct, gc=False):
     event_source: str = msgspec.field(name="eventSource")
     event_name: str = msgspec.field(name="eventName")
     error_code: str | None = msgspec.field(name="errorCode", default=None)

@@ -16,6 +16,7 @@ from usage_anomaly.envelopes.looked_up import read_event
 from usage_anomaly.envelopes.record import NULL
 from usage_anomaly.envelopes.struct_text import read_struct
 from usage_anomaly.envelopes.tally import Tally
+from usage_anomaly.envelopes.unpack import without_lone_surrogates
 
 LONGEST_HEADER = 64 * 1024
 
@@ -95,7 +96,7 @@ def _value(key: str, cell: str, tally: Tally) -> msgspec.Raw:
     text = cell.strip()
     if text.lower() in _NO_VALUE:
         return NULL
-    packed = text.encode()
+    packed = without_lone_surrogates(text.encode(), tally)
     try:
         if value_end(memoryview(packed)) == len(packed):
             return msgspec.Raw(packed)

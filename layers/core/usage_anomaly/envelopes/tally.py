@@ -11,6 +11,7 @@ import msgspec
 
 from usage_anomaly.envelopes.aggregated import aggregated_calls, is_aggregated
 from usage_anomaly.envelopes.record import (
+    LONGEST_TIME,
     NULL,
     NoRecord,
     Record,
@@ -63,16 +64,15 @@ class Payload(msgspec.Struct, frozen=True):
 # us-east-1, us-gov-west-1, eu-isoe-west-1; not ca-northsouth-2r.
 REGION_SHAPE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 ACCOUNT_SHAPE = re.compile(r"[0-9]{12}")
-MOST_CALLS = 8192  # distinct accounts, regions and names held; a hostile trail may hold any number
+# Distinct accounts, regions and names held, and how long ones; a hostile trail may hold any number, of any length.
+MOST_CALLS, LONGEST_CALL = 8192, 256
 
 
-@lru_cache(maxsize=1024)
 def is_account(text: str | None) -> bool:
     """Whether this can be the id of an account."""
     return text is not None and ACCOUNT_SHAPE.fullmatch(text) is not None
 
 
-@lru_cache(maxsize=256)
 def has_region_shape(text: str | None) -> bool:
     """Whether a region could have this name."""
     return text is not None and REGION_SHAPE.fullmatch(text) is not None
@@ -89,7 +89,9 @@ class _Calls(dict[tuple[str | None, str | None, str], bytes]):
         plain = is_account(account_id) and self.region_exists(region)
         if len(self) >= MOST_CALLS:
             self.clear()
-        bits = self[call] = bits_of_call(account_id, name) if plain else b""
+        bits = bits_of_call(account_id, name) if plain else b""
+        if len(f"{account_id}{region}{name}") <= LONGEST_CALL:
+            self[call] = bits
         return bits
 
 
@@ -196,8 +198,11 @@ class Tally:
         self.records.append(record)
 
     def _examine(self, record: Record) -> Record:
-        """Count what is odd about a record; the only change is the account that stands in for a missing one."""
+        """Count what is odd about a record; changed are a missing account, and a time too long to be one."""
         self._examine_time(record)
+        for name in ("event_time", "timestamp"):  # readers remember times, but no text of any length
+            if len(getattr(record, name) or "") > LONGEST_TIME:
+                record = msgspec.structs.replace(record, **{name: None})
         if not record.region:
             self.odd("awsRegion missing")
         elif not self._calls.region_exists(record.region):
