@@ -16,8 +16,9 @@ import time
 from pathlib import Path
 
 from benchmarks.trails import arguments, write
+from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.reading import find_objects, read_objects
-from usage_anomaly_cli.running import extract, loaded
+from usage_anomaly_cli.running import extract
 
 COPIES = 30
 

@@ -21,6 +21,7 @@ from usage_anomaly_cli.reckoning import Reckoning
 WIDTH = 9
 _PATH = 1_000
 GAPS_SHOWN = REJECTS_SHOWN = ODDITIES_SHOWN = 3
+REDACTED = "accounts, names, ids, keys, addresses and files are pseudonyms; AWS's own words, times and figures are not"
 HEADER = ("SEV", "ACCOUNT", "WHAT", "WHEN UTC", "USD/h", "WHO")
 
 
@@ -37,6 +38,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     prices_date: str
     seconds: float
     min_severity: float
+    redacted: bool = False
 
 
 def head(story: Story) -> list[str]:
@@ -68,6 +70,8 @@ def facts(story: Story) -> list[tuple[str, str]]:
         lines.append(("Absent", "; ".join(inert(each, 200) for each in story.absent)))
     lines.append(("Judged", "limits and burn rate; not in this version: baseline, first use"))
     lines.append(("Prices", _prices(story)))
+    if story.redacted:
+        lines.append(("Redacted", REDACTED))
     return lines
 
 
@@ -109,16 +113,26 @@ def tail(story: Story, paths: Sequence[str], accounts: str | None = None) -> lis
     """How many were told, what still runs, what could not be read, and the commands that come next."""
     lines = summing_up(story) + [_line(*each) for each in faults(story)]
     lines.append("")
-    place = " ".join(inert(path, _PATH) for path in paths)
+    place = named = " ".join(inert(path, _PATH) for path in paths)
     place += f" --accounts {inert(accounts, _PATH)}" if accounts else ""
     worst = max(story.shown, key=lambda each: each.severity, default=None)
     if worst is not None:
         lines.append(_line("Next", f"usage-anomaly show {shlex.quote(inert(worst.id, 200))}"))
+        lines += [_line("", f"usage-anomaly actor {doer} {named}") for doer in _doer(worst, story.redacted)]
     elif any(not each.alerts for each in story.every):
         lines.append(_line("Next", f"usage-anomaly replay {place} --all"))
     else:
         lines.append(_line("Next", "usage-anomaly catalog list  (what is watched, and its limits)"))
     return lines
+
+
+def _doer(anomaly: Anomaly, redacted: bool) -> list[str]:
+    """The first doer as `actor` takes it: its long-lived key, else its ARN; it takes no pseudonym."""
+    first = anomaly.actors[0] if anomaly.actors else None
+    if first is None or not first.arn or redacted:
+        return []
+    key = first.access_key_id if first.long_lived_key else None
+    return [shlex.quote(inert(key or first.arn, _PATH))]
 
 
 def what(anomaly: Anomaly, catalog: Catalog) -> str:

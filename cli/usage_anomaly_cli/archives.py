@@ -36,6 +36,7 @@ _SUFFIXES: tuple[tuple[str, Kind], ...] = (
     (".tar.gz", "packed tar"),
     (".tgz", "packed tar"),
 )
+ARCHIVE_SUFFIXES = tuple(suffix for suffix, _ in _SUFFIXES)
 _EXTENDING = (
     tarfile.XHDTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK,
 )  # fmt: skip

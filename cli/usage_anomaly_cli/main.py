@@ -8,6 +8,7 @@ import sys
 import click
 
 from usage_anomaly.errors import UsageAnomalyError
+from usage_anomaly_cli.actor_command import actor
 from usage_anomaly_cli.catalog_command import catalog
 from usage_anomaly_cli.generate_command import generate_command
 from usage_anomaly_cli.prices_command import prices
@@ -21,7 +22,7 @@ def cli() -> None:
     """Find unusual usage in AWS accounts from CloudTrail records: who, what, where, USD per hour, and what to do."""
 
 
-for command in (replay, show, catalog, prices, generate_command):
+for command in (replay, show, actor, catalog, prices, generate_command):
     cli.add_command(command)
 
 

@@ -6,6 +6,7 @@ Everything that a replay saw and did not see, as values; `account_of_replay` say
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 
@@ -14,6 +15,7 @@ import msgspec
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.catalog import Needs
 from usage_anomaly.coverage import Gap, gaps
+from usage_anomaly.errors import UnusableInput
 from usage_anomaly.intake import ObjectRead
 from usage_anomaly.replay import Counts
 from usage_anomaly_cli.reading import Result
@@ -27,6 +29,15 @@ class Reject(msgspec.Struct, frozen=True):
     file: str
     reason: str
     count: int
+
+
+def nothing_read(paths: Sequence[str], rejected: Sequence[Reject]) -> UnusableInput:
+    """Why no record was read, and what to give instead."""
+    reasons = "; ".join(f"{each.file}: {each.reason}" for each in rejected[:3]) or "no file in it"
+    return UnusableInput(
+        f"no CloudTrail record in {', '.join(paths)} ({reasons}); give log objects (.json.gz), JSON lines, "
+        "CSV exports, or a folder, zip or tar file of them"
+    )
 
 
 class Reckoning:

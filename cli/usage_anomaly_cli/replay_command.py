@@ -21,9 +21,11 @@ from usage_anomaly.errors import UnusableInput
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly_cli import account_of_replay, media, store
 from usage_anomaly_cli.account_of_replay import Story
+from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.reading import Source, find_objects
-from usage_anomaly_cli.reckoning import GLOBAL_REGION, summary
-from usage_anomaly_cli.running import Plan, Run, anomalies, loaded, run, use_over_time
+from usage_anomaly_cli.reckoning import GLOBAL_REGION, nothing_read, summary
+from usage_anomaly_cli.redact_options import redact_options, redaction_of
+from usage_anomaly_cli.running import Plan, Run, anomalies, run, use_over_time
 from usage_anomaly_cli.store import Kept
 
 _JSON = msgspec.json.Encoder()
@@ -34,7 +36,7 @@ _LACKS = {
 }
 FORMS = ("table", "jsonl", "csv", "html")
 FORMS_SAID = "csv: one row each; html: one page with charts, which asks for no network and runs no script."
-_TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ")
+TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ")
 
 
 class Kinds(click.ParamType[frozenset[str]]):
@@ -55,9 +57,9 @@ class Kinds(click.ParamType[frozenset[str]]):
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--accounts", type=click.Path(path_type=Path), help="JSON list of {id, name, status, tags{}}.")
 @click.option(
-    "--since", type=click.DateTime(_TIMES), help="Judge use from this time on, UTC; all that is read is history."
+    "--since", type=click.DateTime(TIMES), help="Judge use from this time on, UTC; all that is read is history."
 )
-@click.option("--until", type=click.DateTime(_TIMES), help="Judge use before this time, UTC.")
+@click.option("--until", type=click.DateTime(TIMES), help="Judge use before this time, UTC.")
 @click.option("--kinds", type=Kinds(), help="Judge and count these kinds only.")
 @click.option("--min-severity", type=click.FloatRange(0, 10), default=0.0, help="Leave out what is less severe.")
 @click.option("--all", "everything", is_flag=True, help="Show recorded anomalies too: habits, and limits they excuse.")
@@ -70,6 +72,7 @@ class Kinds(click.ParamType[frozenset[str]]):
     "--events", "events_file", type=click.Path(path_type=Path, dir_okay=False), help="Write usage events as JSON lines."
 )
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes that read.")
+@redact_options
 def replay(
     paths: tuple[str, ...],
     accounts: Path | None,
@@ -83,18 +86,22 @@ def replay(
     summary_file: Path | None,
     events_file: Path | None,
     jobs: int,
+    redact: bool,
+    redact_key: Path | None,
 ) -> None:
     """Find what is unusual in CloudTrail files: folders, zip and tar files, .json.gz, .json, JSON lines, CSV exports.
 
     Needs no AWS and no server. Exits 0 with or without anomalies, 2 where the input cannot be used.
     """
     started = time.monotonic()
-    _refuse(since, until, [output, summary_file, events_file])
+    refuse(since, until, [output, summary_file, events_file])
     media.refuse(form)
-    plan = Plan(accounts=_accounts(accounts), kinds=kinds, since=_utc(since), until=_utc(until), jobs=jobs)
+    redaction = redaction_of(redact, redact_key)
+    known = _accounts(accounts) if redaction is None else redaction.accounts(_accounts(accounts))
+    plan = Plan(accounts=known, kinds=kinds, since=utc(since), until=utc(until), jobs=jobs, redaction=redaction)
     finished = _read(paths, plan, events_file)
     every = anomalies(finished, plan)
-    kept = [Kept(each, plan.accounts.get(each.account_id), use_over_time(each, finished, plan)) for each in every]
+    kept = [_kept(each, finished, plan) for each in every]
     _store(kept)
     chosen = [each for each in kept if (everything or each.anomaly.alerts) and each.anomaly.severity >= min_severity]
     absent = _absent(finished, plan)
@@ -103,10 +110,13 @@ def replay(
         summary_file.write_bytes(msgspec.json.format(_JSON.encode(counted), indent=2) + b"\n")
     shown, seconds = [each.anomaly for each in chosen], time.monotonic() - started
     story = _story(finished, plan, every, shown, list(absent.values()), seconds, min_severity)
-    _print(story, chosen, form, output, [shlex.quote(path) for path in paths], accounts)
+    if redaction is None:
+        _print(story, chosen, form, output, [shlex.quote(path) for path in paths], accounts)
+    else:
+        _print(story, chosen, form, output, ["PATH"], None)
 
 
-def _refuse(since: datetime | None, until: datetime | None, files: Sequence[Path | None]) -> None:
+def refuse(since: datetime | None, until: datetime | None, files: Sequence[Path | None]) -> None:
     """Refuse what cannot lead to a result, before anything is read."""
     if since is not None and until is not None and since >= until:
         raise UnusableInput(
@@ -123,17 +133,20 @@ def _refuse(since: datetime | None, until: datetime | None, files: Sequence[Path
 def _read(paths: Sequence[str], plan: Plan, events_file: Path | None) -> Run:
     with TemporaryDirectory(prefix="usage-anomaly-") as scratch:
         sources = find_objects(paths, Path(scratch))
-        with _progress(sources) as done, _events(events_file) as keep:
+        with progress(sources) as done, _events(events_file) as keep:
             finished = run(sources, plan, done, keep)
     if finished.reckoning.records == 0:
-        reasons = (
-            "; ".join(f"{each.file}: {each.reason}" for each in finished.reckoning.rejected[:3]) or "no file in it"
-        )
-        raise UnusableInput(
-            f"no CloudTrail record in {', '.join(paths)} ({reasons}); give log objects (.json.gz), JSON lines, "
-            "CSV exports, or a folder, zip or tar file of them"
-        )
+        raise nothing_read(paths, finished.reckoning.rejected)
     return finished
+
+
+def _kept(anomaly: Anomaly, finished: Run, plan: Plan) -> Kept:
+    return Kept(
+        anomaly,
+        plan.accounts.get(anomaly.account_id),
+        use_over_time(anomaly, finished, plan),
+        redacted=plan.redaction is not None,
+    )
 
 
 def _store(kept: Sequence[Kept]) -> None:
@@ -183,6 +196,7 @@ def _story(
         prices_date=prices.date,
         seconds=seconds,
         min_severity=min_severity,
+        redacted=plan.redaction is not None,
     )
 
 
@@ -207,12 +221,12 @@ def _accounts(file: Path | None) -> Mapping[str, Account]:
     return read_accounts(content, str(file))
 
 
-def _utc(moment: datetime | None) -> datetime | None:
+def utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 @contextmanager
-def _progress(sources: Sequence[Source]) -> Iterator[Callable[[], object]]:
+def progress(sources: Sequence[Source]) -> Iterator[Callable[[], object]]:
     """A bar on a terminal's stderr; silence elsewhere."""
     if not sys.stderr.isatty():
         yield lambda: None

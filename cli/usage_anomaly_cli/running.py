@@ -7,42 +7,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
 import msgspec
 
-from usage_anomaly import catalog as catalogs
 from usage_anomaly.anomalies import Anomaly, Query, State
 from usage_anomaly.anomalies.life_cycle import QUIET
 from usage_anomaly.anomalies.rules import ORGANIZATION, rules_of
 from usage_anomaly.anomalies.view import gather, nets_unread_launch
-from usage_anomaly.catalog import Catalog
 from usage_anomaly.detection import READY
 from usage_anomaly.detection.limits import FIGURES
-from usage_anomaly.enrichment import prices as price_lists
 from usage_anomaly.enrichment.accounts import Account, account_type
 from usage_anomaly.enrichment.compose import Material, compose
 from usage_anomaly.enrichment.evidence import matching
 from usage_anomaly.enrichment.expected import usual
-from usage_anomaly.enrichment.prices import PriceTable
 from usage_anomaly.envelopes import Payload
 from usage_anomaly.intake import ObjectRead, read_object
 from usage_anomaly.replay import Arrival, Outcome, Replay
 from usage_anomaly.series import bucket_of, bucket_start
 from usage_anomaly.usage import UsageEvent
+from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.reading import Result, Source, read_objects
 from usage_anomaly_cli.reckoning import Reckoning
+from usage_anomaly_cli.redaction import Redaction
 from usage_anomaly_cli.report.timeline import Timeline, timeline
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay is asked for. `since` and `until` (UTC) limit what is judged, not what is read."""
+    """What a replay is asked for. `since` and `until` (UTC) limit what is judged, not what is read.
+
+    With a `redaction` all that follows, from the objects read to the sentences, knows pseudonyms only; so do `accounts`.
+    """
 
     accounts: Mapping[str, Account]
     kinds: frozenset[str] | None = None
     since: datetime | None = None
     until: datetime | None = None
     jobs: int = 1
+    redaction: Redaction | None = None
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -51,12 +52,6 @@ class Run(msgspec.Struct, frozen=True):
     replay: Replay
     reckoning: Reckoning
     now: datetime
-
-
-@lru_cache(maxsize=1)
-def loaded() -> tuple[Catalog, PriceTable]:
-    """The bundled catalog and price table, read once a process."""
-    return catalogs.load(), price_lists.load()
 
 
 def extract(payload: Payload, _name: str) -> ObjectRead:
@@ -74,7 +69,9 @@ def run(
     catalog, prices = loaded()
     reckoning = Reckoning()
     replay = Replay(catalog, plan.accounts, kinds=plan.kinds, since=plan.since, until=plan.until)
-    results = read_objects(sources, plan.jobs, extract, frozenset(prices.regions))
+    results: Iterable[Result[ObjectRead]] = read_objects(sources, plan.jobs, extract, frozenset(prices.regions))
+    if plan.redaction is not None:
+        results = map(plan.redaction.result, results)
     now = datetime(1970, 1, 1, tzinfo=UTC)
     for minute, arrivals in minutes(_counted(results, reckoning, done)):
         replay.tick(minute, arrivals)

@@ -11,7 +11,9 @@ from msgspec.structs import replace
 from usage_anomaly import catalog
 from usage_anomaly.alerts import mail
 from usage_anomaly.enrichment.accounts import read_accounts
+from usage_anomaly.errors import UnusableInput
 from usage_anomaly_cli import media, record_text, store
+from usage_anomaly_cli.redact_options import redact_options, redaction_of
 
 FORMS = ("full", "mail", "json", "csv", "html")
 
@@ -26,19 +28,34 @@ FORMS = ("full", "mail", "json", "csv", "html")
 )
 @click.option("--accounts", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="JSON list of accounts.")
 @click.option("--format", "form", type=click.Choice(FORMS), default="full", show_default=True)
-def show(identity: str | None, source: Path | None, accounts: Path | None, form: str) -> None:
+@redact_options
+def show(
+    identity: str | None,
+    source: Path | None,
+    accounts: Path | None,
+    form: str,
+    redact: bool,
+    redact_key: Path | None,
+) -> None:
     """Show one anomaly of the last replay: its alert as mail text, then its record (steps, policy, evidence, ids).
 
-    Without an ID: the most severe one. csv and html are those of replay, for this one.
+    Without an ID: the most severe one. csv and html are those of replay, for this one. --redact refuses what was replayed
+    without it.
     """
     media.refuse(form)
     kept = store.find(identity, source or store.place())
+    redaction = redaction_of(redact, redact_key)
+    if redaction is not None and not kept.redacted:  # its sentences are made; only before that can values be exchanged
+        raise UnusableInput(
+            f"{source or 'the last replay'} is not known to be redacted, and a text cannot be: replay again with --redact"
+        )
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(kept.anomaly), indent=2).decode())
         return
     account = kept.account
     if accounts is not None:
-        account = read_accounts(accounts.read_bytes(), str(accounts)).get(kept.anomaly.account_id)
+        listed = read_accounts(accounts.read_bytes(), str(accounts))
+        account = (redaction.accounts(listed) if redaction else listed).get(kept.anomaly.account_id)
     known = catalog.load()
     if form in ("csv", "html"):
         click.echo(media.of_one(form, replace(kept, account=account), known), nl=False)

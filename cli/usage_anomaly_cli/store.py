@@ -23,6 +23,7 @@ class Kept(msgspec.Struct, frozen=True):
     anomaly: Anomaly
     account: Account | None = None
     timeline: Timeline | None = None
+    redacted: bool = False  # whether it was made of pseudonyms
 
 
 def place(environment: Mapping[str, str] = os.environ) -> Path:

@@ -153,7 +153,7 @@ def recognise(
 ) -> Recognition | None:
     """The first mark that matches, with the field it rests on; an AWS service no mark knows is named by its principal."""
     role = "" if actor_type in ("IAMUser", "Root") else role_name(actor_arn)[:_LONGEST]
-    if any(f" {machine} " in _words(role) for machine in MACHINE_ROLES):
+    if any(f" {machine} " in words_of(role) for machine in MACHINE_ROLES):
         role = ""
     values = {
         "invoked_by": invoked_by or "",
@@ -162,7 +162,7 @@ def recognise(
         "session": actor_session or "",
     }
     lowered = {field: _comparable(field, value[:_LONGEST]) for field, value in values.items()}
-    words = {field: _words(value[:_LONGEST]) for field, value in values.items()}
+    words = {field: words_of(value[:_LONGEST]) for field, value in values.items()}
     for mark in MARKS:
         if _matches(mark, lowered[mark.field], words[mark.field]):
             return Recognition(mark.automation, mark.field, _basis(mark.field, role))
@@ -187,7 +187,7 @@ def _comparable(field: str, value: str) -> tuple[str, ...]:
     return (value.strip().lower(),)
 
 
-def _words(value: str) -> str:
+def words_of(value: str) -> str:
     """The words of a name between single blanks, so that whole words are found with `in`."""
     return " " + " ".join(word.lower() for word in _WORD.findall(value)) + " "
 

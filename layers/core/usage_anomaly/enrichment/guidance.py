@@ -113,9 +113,9 @@ def advise(kind: Kind, facts: Facts, signals: Signals | None = None) -> tuple[St
 
 
 def _contain(kind: Kind, facts: Facts, signals: Signals) -> list[Step]:
-    doer = _against_doer(kind, facts, signals)
+    doer = against_doer(facts, signals, kind.guidance.contain)
     launcher, named = _against_launcher(facts)
-    spend = _against_spend(kind, facts)
+    spend = against_spend(kind, facts)
     if signals.automation_trusted:
         few = sum(len(ids) for ids in facts.resources.values()) <= FEW
         return [*doer, *launcher, *(spend if few or not named else [])]
@@ -169,8 +169,8 @@ def _filled(value: object, regions: Sequence[str]) -> object:
     return value
 
 
-def _against_doer(kind: Kind, facts: Facts, signals: Signals) -> list[Step]:
-    """What stops the identity: its key, its sessions, its role; then what the kind says about it."""
+def against_doer(facts: Facts, signals: Signals, more: Iterable[Contain] = ()) -> list[Step]:
+    """What stops the identity: its key, its sessions, its role; then what of a kind's steps (`more`) is about it."""
     values = _doer_values(facts)
     if facts.main is not None and facts.main.arn.endswith(":root"):
         return [
@@ -187,7 +187,7 @@ def _against_doer(kind: Kind, facts: Facts, signals: Signals) -> list[Step]:
         values.pop("role", None)
     names = ("role",) if "role" in values else ("key",) if "access_key_id" in values else ("user", "keys")
     steps = []
-    for each in (*(DOERS[name] for name in names), *(own for own in kind.guidance.contain if not _is_regional(own))):
+    for each in (*(DOERS[name] for name in names), *(own for own in more if not _is_regional(own))):
         if slots(each.command) <= values.keys():
             step = _step(each, _slots_of(each, values), _home_said(facts))
             unsure = "role" in values and signals.days_read < _LONG_ENOUGH
@@ -218,7 +218,7 @@ def _denial(facts: Facts, signals: Signals) -> str:
     return "offer" if signals.new_address or signals.new_regions else "ask"
 
 
-def _against_spend(kind: Kind, facts: Facts) -> list[Step]:
+def against_spend(kind: Kind, facts: Facts) -> list[Step]:
     """The kind's steps for what runs; a Spot instance cannot be stopped, so these have a step of their own."""
     kept = {place: tuple(each for each in ids if each not in facts.spot) for place, ids in facts.resources.items()}
     ended = {place: tuple(each for each in ids if each in facts.spot) for place, ids in facts.resources.items()}
