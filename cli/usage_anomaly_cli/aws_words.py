@@ -90,6 +90,7 @@ MACHINE = re.compile(
     r"(?:(?:db|cache|ml|dax|search|mq)\.)?[a-z][a-z0-9-]{0,15}"
     r"\.(?:nano|micro|small|medium|metal|(?:[0-9]+x?|x)?large|xlplus|metal-[0-9]+xl|serverless)(?:\.(?:elastic)?search)?"
 )
+HOSTS = re.compile(r"[a-z][a-z0-9-]{0,15}(?:\.[a-z0-9-]{1,12})? dedicated hosts")  # by family or type
 MODEL = re.compile(
     r"(?:[a-z]{2,6}\.|us-gov\.)?"
     r"(?:ai21|amazon|anthropic|cohere|deepseek|google|luma|meta|minimax|mistral|moonshot|nvidia|openai|qwen|stability"

@@ -178,6 +178,7 @@ class Redaction:
             or value in aws_words.said_by_catalog()
             or aws_words.MACHINE.fullmatch(value)
             or aws_words.MODEL.fullmatch(value)
+            or aws_words.HOSTS.fullmatch(value)
         )
         return value if known else self.text(value)
 
