@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from usage_anomaly import catalog
 from usage_anomaly.alerts import mail
 from usage_anomaly.enrichment.accounts import read_accounts
-from usage_anomaly_cli import media, record_text, store
+from usage_anomaly_cli import media, record_text, store, storms
 
 FORMS = ("full", "mail", "json", "csv", "html")
 
@@ -29,9 +29,14 @@ FORMS = ("full", "mail", "json", "csv", "html")
 def show(identity: str | None, source: Path | None, accounts: Path | None, form: str) -> None:
     """Show one anomaly of the last replay: its alert as mail text, then its record (steps, policy, evidence, ids).
 
-    Without an ID: the most severe one. csv and html are those of replay, for this one.
+    Without an ID: the most severe one. csv and html are those of replay, for this one. A storm's ID shows the storm.
     """
     media.refuse(form)
+    known = catalog.load()
+    storm = storms.find(identity, source or store.place(), known)
+    if storm is not None:
+        click.echo(storms.said(*storm, form, known), nl=False)
+        return
     kept = store.find(identity, source or store.place())
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(kept.anomaly), indent=2).decode())
@@ -39,7 +44,6 @@ def show(identity: str | None, source: Path | None, accounts: Path | None, form:
     account = kept.account
     if accounts is not None:
         account = read_accounts(accounts.read_bytes(), str(accounts)).get(kept.anomaly.account_id)
-    known = catalog.load()
     if form in ("csv", "html"):
         click.echo(media.of_one(form, replace(kept, account=account), known), nl=False)
         return

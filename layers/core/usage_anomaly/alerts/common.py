@@ -92,18 +92,32 @@ def automation(members: Sequence[Anomaly]) -> str | None:
 
 
 def actors(members: Sequence[Anomaly]) -> tuple[Actor, ...]:
-    """Who used most over all accounts; sessions of one role are one actor."""
+    """Who used most over all accounts: one key, or one name in many accounts, is one actor, with the ARN of the first."""
     total = sum(each.total for each in members)
-    merged: dict[tuple[str, str | None], Actor] = {}
+    merged: dict[str, Actor] = {}
     for anomaly in members:
         for actor in anomaly.actors:
-            key = (actor.arn, actor.access_key_id if actor.long_lived_key else None)
             mine = replace(actor, quantity=actor.quantity or round(actor.share * anomaly.total))
-            known = merged.get(key, replace(mine, quantity=0, calls=0))
-            merged[key] = replace(known, quantity=known.quantity + mine.quantity, calls=known.calls + mine.calls)
+            known = merged.get(_who_it_is(mine))
+            merged[_who_it_is(mine)] = mine if known is None else _joined(known, mine)
     ranked = sorted(merged.values(), key=lambda each: (-each.quantity, each.arn, each.access_key_id or ""))
     return tuple(
         replace(each, share=min(1.0, each.quantity / total) if total else 0.0) for each in ranked[:_ACTORS_SHOWN]
+    )
+
+
+def _who_it_is(actor: Actor) -> str:
+    key = actor.access_key_id if actor.long_lived_key else None
+    return f"key {key}" if key else wording.identity(actor.arn)
+
+
+def _joined(known: Actor, other: Actor) -> Actor:
+    return replace(
+        known,
+        quantity=known.quantity + other.quantity,
+        calls=known.calls + other.calls,
+        source_address=known.source_address if known.source_address == other.source_address else None,
+        user_agent=known.user_agent if known.user_agent == other.user_agent else None,
     )
 
 
@@ -129,14 +143,20 @@ def guidance(groups: Groups) -> tuple[Step, ...]:
 
 
 def _who(groups: Groups, actor: Actor) -> Statement:
-    def same(each: Actor) -> bool:
-        return each.arn == actor.arn and (not actor.long_lived_key or each.access_key_id == actor.access_key_id)
-
-    within = [group for group in groups if any(same(each) for anomaly in group for each in anomaly.actors)]
+    same = _who_it_is(actor)
+    alike = [
+        (group, each) for group in groups for anomaly in group for each in anomaly.actors if _who_it_is(each) == same
+    ]
+    within = {group[0].account_id for group, _ in alike}
+    arns = {each.arn for _, each in alike}
     total = sum(each.total for group in groups for each in group)
     text = wording.share(actor, (), total, tallied=True)
     key = actor.access_key_id if actor.long_lived_key else None
-    query = replace(_query(each for group in within for each in group), actor_arn=actor.arn or None, access_key_id=key)
+    query = replace(
+        _query(each for group, _ in alike for each in group),
+        actor_arn=arns.pop() if len(arns) == 1 else None,
+        access_key_id=key,
+    )
     said = f"{text}, in {len(within):,} of {wording.several(len(groups), 'account', 'accounts')}"
     return Statement(topic="who", text=said, query=query, count=actor.calls, event_ids=())
 
@@ -174,11 +194,11 @@ def _beside(groups: Groups, topic: str) -> list[Statement]:
 def _spread(groups: Groups) -> list[Statement]:
     """The same key, actor, address and image in how many of the accounts."""
     statements = []
-    names = [_most(groups, _NAME)] if any(each.what == "name" for each in shared(groups)) else []
+    names = [each for each in shared(groups) if each.what == "name"]
     query = _query(each for group in groups for each in group)
     for mark in _MARKS:
         most = _most(groups, mark)
-        if not most.accounts:
+        if not most.accounts or (names and mark.word == "actor"):
             continue
         alone = most.accounts < _SHARED_FROM
         text = "none found" if alone else _same(most, len(groups))

@@ -45,9 +45,9 @@ def accounts(storm: Storm) -> int:
 
 def table(rows: Sequence[StormAccount], kind: Kind, storm: Storm) -> list[str]:
     """A line for each account below a header, in columns; nothing of a record or a tag begins a line."""
-    cells = [_HEADER, *(_cells(row, kind, storm) for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(_HEADER))]
-    return [_aligned(row, widths) for row in cells]
+    lines = [_HEADER, *(cells(row, kind, storm) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADER))]
+    return [_aligned(line, widths) for line in lines]
 
 
 def rate(row: StormAccount, kind: Kind, kind_name: str) -> str:
@@ -83,7 +83,8 @@ def _ever_shorter(storm: Storm) -> Iterator[Storm]:
         yield replace(bare, accounts=bare.accounts[:kept], accounts_left_out=max(0, accounts(bare) - kept))
 
 
-def _cells(row: StormAccount, kind: Kind, storm: Storm) -> tuple[str, ...]:
+def cells(row: StormAccount, kind: Kind, storm: Storm) -> tuple[str, ...]:
+    """Severity, name, number, quantity, USD/h, who and first use of an account, as inert texts."""
     return (
         f"{row.severity:.1f}",
         "-" if row.account_name == row.account_id else inert(row.account_name, 24),
