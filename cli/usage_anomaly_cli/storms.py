@@ -13,14 +13,12 @@ from msgspec.structs import replace
 
 from usage_anomaly.alerts import storm_message
 from usage_anomaly.alerts.plain import inert
-from usage_anomaly.alerts.storm import Storm, storms
+from usage_anomaly.alerts.storm import PREFIX, Storm, storms
 from usage_anomaly.alerts.words import several
 from usage_anomaly.catalog import Catalog, Kind
 from usage_anomaly_cli import media, record_text, store
 from usage_anomaly_cli.account_of_replay import Story
 from usage_anomaly_cli.store import Kept
-
-_INFIX = "-storm-"
 
 
 def with_storms(story: Story, everything: bool) -> Story:
@@ -32,7 +30,7 @@ def with_storms(story: Story, everything: bool) -> Story:
 
 def find(identity: str | None, file: Path, catalog: Catalog) -> tuple[Storm, list[Kept]] | None:
     """The storm of this id and its members, of a file as `store.find` reads it; None where no storm has the id."""
-    if identity is None or _INFIX not in identity:
+    if identity is None or not identity.startswith(PREFIX):
         return None
     kept = store.read(file)
     found = next((each for each in storms([each.anomaly for each in kept], catalog) if each.id == identity), None)

@@ -19,7 +19,7 @@ from usage_anomaly.enrichment import wording
 
 Groups = Sequence[Sequence[Anomaly]]
 
-STEPS_KEPT = 60
+STEPS_KEPT = 30
 _ACTORS_SHOWN = 5
 _IDS = 5
 _ACCOUNT = re.compile(r", account ([0-9]{12})")  # as guidance says whose identity a step stops

@@ -22,6 +22,7 @@ from usage_anomaly.enrichment import severity, wording
 from usage_anomaly.enrichment.compose import IDS_KEPT, REGIONS_SHOWN
 from usage_anomaly.enrichment.evidence import Signals
 
+PREFIX = "storm-"  # an anomaly's id begins with its kind, so that no account can be named to make such an id
 _NAME = 80
 _NOTES = 3
 _REASONS = 3
@@ -117,7 +118,7 @@ def _together(gathering: Gathering, groups: Sequence[Sequence[Anomaly]], kind: K
     ids = list(dict.fromkeys(name for group in groups for each in group for name in each.resource_ids))
     actors = common.actors(members)
     return Anomaly(
-        id=f"{name.replace('.', '-')}-storm-{gathering.first:%Y%m%dT%H%MZ}",
+        id=f"{PREFIX}{name.replace('.', '-')}-{gathering.first:%Y%m%dT%H%MZ}",
         kind=name,
         account_id=ORGANIZATION,
         account_name=ORGANIZATION,
