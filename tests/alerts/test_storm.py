@@ -145,6 +145,16 @@ def test_a_command_of_each_account_says_in_how_many_it_runs() -> None:
     ]
 
 
+def test_what_is_released_is_summed_up() -> None:
+    """Whoever was told of the storm wants to know how much of it still runs."""
+    first, *others = everywhere()
+    storm = one(replace(first, released=10), *others)
+    assert "10 of 67 released; 57 not seen released" in {each.text for each in storm.together.evidence}
+    gone = one(*(replace(each, released=each.total, state="closed") for each in everywhere()))
+    assert gone.together.state == "closed"
+    assert one(first, *(replace(each, state="quiet") for each in others)).together.state == "open"
+
+
 def test_an_account_of_two_anomalies_is_one_line() -> None:
     """Late records can tell an account twice; the reader counts accounts."""
     first, *others = everywhere()

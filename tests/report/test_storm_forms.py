@@ -26,7 +26,7 @@ def spoiled(text: str) -> tuple[Storm, list[Kept]]:
     """A storm of accounts in which every text was written by somebody hostile."""
     model = hostile.kept(CATALOG, text).anomaly
     members = [
-        replace(model, id=f"{text}{place}", account_id=f"{place}{text}", alerts=opening(place))
+        replace(model, id=f"{place:02d}{text}", account_id=f"{place:02d}{text}", alerts=opening(place))
         for place in range(ACCOUNTS)
     ]
     return one(*(replace(each, closed_reason=None) for each in members)), [Kept(each) for each in members]

@@ -132,9 +132,8 @@ def shared(groups: Groups) -> tuple[Shared, ...]:
 def evidence(groups: Groups, main: Sequence[Actor]) -> tuple[Statement, ...]:
     """The accounts' statements, summed up."""
     beside = [each for topic in _BESIDE for each in _beside(groups, topic)]
-    released = _of(groups, "released")
-    gone = [_statement("released", "released", [each for _, each in released])] if released else []
-    return (*(_who(groups, actor) for actor in main), *_automations(groups), *beside, *_spread(groups), *gone)
+    who = (_who(groups, actor) for actor in main)
+    return (*who, *_automations(groups), *beside, *_spread(groups), *_released(groups))
 
 
 def guidance(groups: Groups) -> tuple[Step, ...]:
@@ -189,6 +188,16 @@ def _beside(groups: Groups, topic: str) -> list[Statement]:
     else:
         return []
     return [_statement(topic, text, [each for _, each in said])]
+
+
+def _released(groups: Groups) -> list[Statement]:
+    found = [each for _, each in _of(groups, "released")]
+    gone, total = (
+        sum(figures)
+        for figures in zip(*((each.released, each.total) for group in groups for each in group), strict=True)
+    )
+    text = wording.released(gone, total, any(each.count for each in found))
+    return [_statement("released", text, found)] if found else []
 
 
 def _spread(groups: Groups) -> list[Statement]:
