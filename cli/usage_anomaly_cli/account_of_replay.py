@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 
 from usage_anomaly.alerts.plain import ELLIPSIS, inert
+from usage_anomaly.alerts.storm import Storm
 from usage_anomaly.alerts.words import day, number, several, span, things
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.anomalies.rules import ORGANIZATION
@@ -26,7 +27,10 @@ HEADER = ("SEV", "ACCOUNT", "WHAT", "WHEN UTC", "USD/h", "WHO")
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
-    """What the account is told from. `shown` are the anomalies listed, `every` all of them."""
+    """What the account is told from. `shown` are the anomalies chosen, `every` all of them.
+
+    `folded` are ids of anomalies that a storm stands for, in what people read.
+    """
 
     reckoning: Reckoning
     counts: Counts
@@ -39,6 +43,8 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     min_severity: float
     redacted: bool = False
+    storms: Sequence[Storm] = ()
+    folded: frozenset[str] = frozenset()
 
 
 def head(story: Story) -> list[str]:
@@ -76,11 +82,17 @@ def facts(story: Story) -> list[tuple[str, str]]:
 
 
 def table(story: Story) -> list[str]:
-    """One row per anomaly, the most severe first."""
-    rows = sorted(story.shown, key=rank)
-    cells = [HEADER, *(row(each, story.catalog) for each in rows)]
+    """One row per storm and anomaly, the most severe first."""
+    rows = [(rank(each), row(each, story.catalog)) for each in listed(story)]
+    rows += [(rank_of_storm(each), storm_row(each, story.catalog)) for each in story.storms]
+    cells = [HEADER, *(each for _, each in sorted(rows))]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEADER) - 1)]
     return [_aligned(row, widths) for row in cells] if rows else []
+
+
+def listed(story: Story) -> list[Anomaly]:
+    """The anomalies that stand for themselves."""
+    return [each for each in story.shown if each.id not in story.folded]
 
 
 def rank(anomaly: Anomaly) -> tuple[float, datetime, str]:
@@ -88,15 +100,25 @@ def rank(anomaly: Anomaly) -> tuple[float, datetime, str]:
     return -anomaly.severity, anomaly.start, anomaly.id
 
 
+def rank_of_storm(storm: Storm) -> tuple[float, datetime, str]:
+    """A storm stands before what is as severe as it."""
+    return -storm.together.severity, datetime.min.replace(tzinfo=UTC), storm.id
+
+
 def summing_up(story: Story) -> list[str]:
     """How many were told and recorded, what still runs, how many are not shown."""
     told = [each for each in story.every if each.alerts]
+    within = frozenset(name for storm in story.storms for name in storm.anomaly_ids())
     recorded = len(story.every) - len(told)
     withdrawn = sum(each.closed_reason == "withdrawn" for each in told)
-    undone = f" ({withdrawn:,} withdrawn)" if withdrawn else ""
+    apart = [f"{withdrawn:,} withdrawn"] if withdrawn else []
+    if within:
+        several_storms = f"{len(story.storms):,} storms"
+        apart.append(f"{len(within):,} of them in {'one storm' if len(story.storms) == 1 else several_storms}")
+    undone = f" ({'; '.join(apart)})" if apart else ""
     more = " (--all)" if recorded else ""
     lines = [f"{len(told):,} told{undone}, {recorded:,} recorded{more}.{_running(told, story.catalog)}"]
-    hidden = sum(each.severity < story.min_severity for each in told)
+    hidden = sum(each.severity < story.min_severity and each.id not in within for each in told)
     if hidden:
         lines.append(
             f"{several(hidden, 'told anomaly', 'told anomalies')} below severity {number(story.min_severity)} not shown"
@@ -115,7 +137,8 @@ def tail(story: Story, paths: Sequence[str], accounts: str | None = None) -> lis
     lines.append("")
     place = named = " ".join(inert(path, _PATH) for path in paths)
     place += f" --accounts {inert(accounts, _PATH)}" if accounts else ""
-    worst = max(story.shown, key=lambda each: each.severity, default=None)
+    rows = [*(each.together for each in story.storms), *listed(story)]
+    worst = max(rows, key=lambda each: each.severity, default=None)
     if worst is not None:
         lines.append(_line("Next", f"usage-anomaly show {shlex.quote(inert(worst.id, 200))}"))
         lines += [_line("", f"usage-anomaly actor {doer} {named}") for doer in _doer(worst, story.redacted)]
@@ -158,6 +181,12 @@ def row(anomaly: Anomaly, catalog: Catalog) -> tuple[str, ...]:
         _rate(anomaly, catalog.kind_of(anomaly.kind)),
         _who(anomaly),
     )
+
+
+def storm_row(storm: Storm, catalog: Catalog) -> tuple[str, ...]:
+    """What the table says of a storm."""
+    level, name, text, *others = row(storm.together, catalog)
+    return level, name, f"{several(len(storm.accounts), 'account', 'accounts')}: {text}", *others
 
 
 def _rate(anomaly: Anomaly, kind: Kind) -> str:

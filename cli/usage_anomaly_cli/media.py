@@ -8,6 +8,7 @@ from importlib import import_module
 import msgspec
 
 from usage_anomaly.alerts.plain import inert
+from usage_anomaly.alerts.storm import Storm
 from usage_anomaly.alerts.words import day
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.errors import UnusableInput
@@ -35,7 +36,7 @@ def of_replay(form: str, story: Story, shown: Sequence[Kept]) -> bytes:
     if form == "jsonl":
         return b"".join(_JSON.encode(each) + b"\n" for each in story.shown)
     if form == "csv":
-        return sheet.text(story.shown, story.catalog).encode()
+        return sheet.text(account_of_replay.listed(story), story.catalog, story.storms).encode()
     from usage_anomaly_cli.report import page
 
     first, last = story.reckoning.first, story.reckoning.last
@@ -45,7 +46,17 @@ def of_replay(form: str, story: Story, shown: Sequence[Kept]) -> bytes:
         facts=[*account_of_replay.facts(story), *account_of_replay.faults(story)],
         summing_up=account_of_replay.summing_up(story),
     )
-    return page.render(heading, shown, story.catalog).encode()
+    return page.render(heading, shown, story.catalog, story.storms, story.folded).encode()
+
+
+def of_storm(form: str, storm: Storm, members: Sequence[Kept], catalog: Catalog) -> bytes:
+    """One storm with its members as `csv` or `html`."""
+    if form == "csv":
+        return sheet.text([each.anomaly for each in members], catalog, [storm]).encode()
+    from usage_anomaly_cli.report import page
+
+    heading = page.Heading(title=f"Storm {inert(storm.id)}")
+    return page.render(heading, members, catalog, [storm], storm.anomaly_ids()).encode()
 
 
 def of_one(form: str, kept: Kept, catalog: Catalog) -> bytes:

@@ -19,7 +19,7 @@ from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.enrichment.accounts import Account, read_accounts
 from usage_anomaly.errors import UnusableInput
 from usage_anomaly.usage import UsageEvent
-from usage_anomaly_cli import account_of_replay, media, store
+from usage_anomaly_cli import account_of_replay, media, store, storms
 from usage_anomaly_cli.account_of_replay import Story
 from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.reading import Source, find_objects
@@ -110,6 +110,7 @@ def replay(
         summary_file.write_bytes(msgspec.json.format(_JSON.encode(counted), indent=2) + b"\n")
     shown, seconds = [each.anomaly for each in chosen], time.monotonic() - started
     story = _story(finished, plan, every, shown, list(absent.values()), seconds, min_severity)
+    story = storms.with_storms(story, everything)
     if redaction is None:
         _print(story, chosen, form, output, [shlex.quote(path) for path in paths], accounts)
     else:

@@ -9,14 +9,15 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from usage_anomaly.alerts.plain import inert
+from usage_anomaly.alerts.storm import Storm
 from usage_anomaly.anomalies import Actor, Anomaly
 from usage_anomaly.catalog import Catalog, costs_nothing
 from usage_anomaly.enrichment.wording import trustworthy, unpriced
-from usage_anomaly_cli.account_of_replay import rank, what
+from usage_anomaly_cli.account_of_replay import rank, rank_of_storm, storm_row, what
 
 COLUMNS = (
     "severity", "account_id", "account_name", "kind", "what", "quantity", "unit", "first_use", "last_use", "regions",
@@ -29,12 +30,20 @@ _FORMULA = re.compile("(^|[;,])([\\s\"']*)(?=[=+@\uff1d\uff0b\uff20\uff0d-])")
 Cell = str | int | float
 
 
-def text(anomalies: Iterable[Anomaly], catalog: Catalog) -> str:
-    """The sheet, its lines ended by CR LF (RFC 4180). What is not known is an empty cell."""
+def text(anomalies: Iterable[Anomaly], catalog: Catalog, storms: Sequence[Storm] = ()) -> str:
+    """The sheet, its lines ended by CR LF (RFC 4180). What is not known is an empty cell.
+
+    A storm is a row that sums up rows: it is `storm` under `told`, so that sums can leave it out.
+    """
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
     writer.writerow(COLUMNS)
-    writer.writerows(_row(each, catalog) for each in sorted(anomalies, key=rank))
+    rows = [(rank(each), _row(each, catalog)) for each in anomalies]
+    for each in storms:
+        said = {"what": cell(storm_row(each, catalog)[2]), "told": "storm"}
+        row = dict(zip(COLUMNS, _row(each.together, catalog), strict=True)) | said
+        rows.append((rank_of_storm(each), tuple(row.values())))
+    writer.writerows(row for _, row in sorted(rows, key=lambda each: each[0]))
     return stream.getvalue()
 
 

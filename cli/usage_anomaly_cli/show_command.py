@@ -12,7 +12,7 @@ from usage_anomaly import catalog
 from usage_anomaly.alerts import mail
 from usage_anomaly.enrichment.accounts import read_accounts
 from usage_anomaly.errors import UnusableInput
-from usage_anomaly_cli import media, record_text, store
+from usage_anomaly_cli import media, record_text, store, storms
 from usage_anomaly_cli.redact_options import redact_options, redaction_of
 
 FORMS = ("full", "mail", "json", "csv", "html")
@@ -39,16 +39,21 @@ def show(
 ) -> None:
     """Show one anomaly of the last replay: its alert as mail text, then its record (steps, policy, evidence, ids).
 
-    Without an ID: the most severe one. csv and html are those of replay, for this one. --redact refuses what was replayed
-    without it.
+    Without an ID: the most severe one. csv and html are those of replay, for this one. A storm's ID shows the storm.
+    --redact refuses what was replayed without it.
     """
     media.refuse(form)
-    kept = store.find(identity, source or store.place())
+    known = catalog.load()
     redaction = redaction_of(redact, redact_key)
+    storm = storms.find(identity, source or store.place(), known)
+    kept = storm[1][0] if storm is not None else store.find(identity, source or store.place())
     if redaction is not None and not kept.redacted:  # its sentences are made; only before that can values be exchanged
         raise UnusableInput(
             f"{source or 'the last replay'} is not known to be redacted, and a text cannot be: replay again with --redact"
         )
+    if storm is not None:
+        click.echo(storms.said(*storm, form, known), nl=False)
+        return
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(kept.anomaly), indent=2).decode())
         return
@@ -56,7 +61,6 @@ def show(
     if accounts is not None:
         listed = read_accounts(accounts.read_bytes(), str(accounts))
         account = (redaction.accounts(listed) if redaction else listed).get(kept.anomaly.account_id)
-    known = catalog.load()
     if form in ("csv", "html"):
         click.echo(media.of_one(form, replace(kept, account=account), known), nl=False)
         return

@@ -40,16 +40,21 @@ def keep(anomalies: Sequence[Kept], file: Path) -> None:
     draft.replace(file)
 
 
+def read(file: Path) -> list[Kept]:
+    """All anomalies of a file, as `find` takes it. Raises UnusableInput."""
+    try:
+        lines = file.read_bytes().splitlines()
+    except OSError as error:
+        raise UnusableInput(f"{file}: {error.strerror}; replay first, or name a replay's output with --from") from error
+    return [_read(line, f"{file}: line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
+
+
 def find(identity: str | None, file: Path) -> Kept:
     """The anomaly of an id, or the most severe one; `file` is `keep`'s, or the output of `replay --format jsonl`.
 
     Raises UnusableInput.
     """
-    try:
-        lines = file.read_bytes().splitlines()
-    except OSError as error:
-        raise UnusableInput(f"{file}: {error.strerror}; replay first, or name a replay's output with --from") from error
-    known = [_read(line, f"{file}: line {number}") for number, line in enumerate(lines, start=1) if line.strip()]
+    known = read(file)
     if identity is None:
         found = max(known, key=lambda each: each.anomaly.severity, default=None)
     else:

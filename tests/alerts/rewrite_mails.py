@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from tests.alerts.storming import everywhere, one, organization
 from tests.alerts.test_mail import CASES, MAILS
+from tests.alerts.test_storm import FORMS
 
 from usage_anomaly.catalog import load
 
@@ -11,3 +13,5 @@ if __name__ == "__main__":
     for name, case in CASES.items():
         mail = case(catalog)
         (MAILS / f"{name}.txt").write_text(f"Subject: {mail.subject}\n\n{mail.text}", encoding="utf-8")
+    for name, form in FORMS.items():
+        (MAILS / name).write_text(form(one(*everywhere(), organization())), encoding="utf-8")

@@ -13,7 +13,7 @@ from usage_anomaly.catalog import Catalog
 from usage_anomaly.detection import Finding
 from usage_anomaly.enrichment.accounts import Account
 from usage_anomaly.enrichment.evidence import Signals
-from usage_anomaly.enrichment.severity import ATTEMPTS_CEILING, Facts, assess, label
+from usage_anomaly.enrichment.severity import ATTEMPTS_CEILING, Facts, assess, label, raised
 
 
 def facts(score: float = 0.9, **given: Any) -> Facts:
@@ -182,3 +182,26 @@ def test_severity_stays_in_bounds_with_reasons(
     severity, reasons = assess(weighed)
     assert 0 <= severity <= (ATTEMPTS_CEILING if attempts else 10)
     assert severity == 0 or reasons
+
+
+@pytest.mark.parametrize("rate", [0.0, 3.06, 92.0])
+@pytest.mark.parametrize("score", [0.0, 0.5, 0.999])
+def test_raising_is_the_same_as_weighing_anew(rate: float, score: float) -> None:
+    """A storm is raised by what its accounts weigh together: where the sum is above 8 the compression is the same."""
+    given_signals = Signals(new_actor=True, days_read=28.0, other_accounts=3, long_lived_key=True, gpus=8.0)
+    alone, _ = assess(facts(score, usd_per_hour=rate, signals=given_signals))
+    together, _ = assess(facts(score, usd_per_hour=299.0, signals=given_signals))
+    amounts = [assess(Facts(**{**_nothing(), "usd_per_hour": each}))[0] for each in (rate, 299.0)]
+    assert raised(alone, amounts[1] - amounts[0]) == pytest.approx(together, abs=0.15)  # each is rounded to a tenth
+
+
+def _nothing() -> dict[str, Any]:
+    return {
+        "findings": (), "total": 0, "released": 0, "attempts_only": False, "account_type": "unknown", "signals": Signals(),
+    }  # fmt: skip
+
+
+@given(st.floats(0, 10), st.floats(0, 100))
+def test_raising_never_lowers_nor_passes_10(level: float, points: float) -> None:
+    """The worst cases stay apart, and nothing is milder for being many."""
+    assert round(level, 1) <= raised(level, points) <= 10

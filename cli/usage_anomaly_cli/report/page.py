@@ -7,22 +7,24 @@ escapes every value; before that each passes `plain.inert`, so that control and 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from importlib.resources import files
 
 import msgspec
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
+from msgspec.structs import replace
 
-from usage_anomaly.alerts import mail, updates
+from usage_anomaly.alerts import mail, storm_message, updates
 from usage_anomaly.alerts.plain import inert
+from usage_anomaly.alerts.storm import Storm
 from usage_anomaly.alerts.words import clock, day, number, several
 from usage_anomaly.anomalies import Anomaly, Step
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.catalog import ATTEMPTS, Catalog, Kind
 from usage_anomaly.enrichment.severity import label
-from usage_anomaly_cli.account_of_replay import rank, row, what
+from usage_anomaly_cli.account_of_replay import rank, rank_of_storm, row, storm_row, what
 from usage_anomaly_cli.record_text import inert_line
 from usage_anomaly_cli.report.chart import draw
 from usage_anomaly_cli.report.timeline import Timeline
@@ -52,11 +54,12 @@ class Heading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """What the template says of one anomaly."""
+    """What the template says of one anomaly, or of a storm: then `accounts` are its lines, each with its section's place."""
 
     anomaly: Anomaly
     place: int
     open: bool
+    listed: bool
     label: str
     what: str
     cells: tuple[str, ...]
@@ -71,12 +74,34 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     contains: list[Step]
     prevents: list[Step]
     attacks: list[Step]
+    accounts: Sequence[tuple[int | None, tuple[str, ...]]] = ()
 
 
-def render(heading: Heading, kept: Sequence[Kept], catalog: Catalog) -> str:
-    """The page. The same values give the same text."""
-    order = sorted(kept, key=lambda each: rank(each.anomaly))
+def render(
+    heading: Heading,
+    kept: Sequence[Kept],
+    catalog: Catalog,
+    storms: Sequence[Storm] = (),
+    folded: frozenset[str] = frozenset(),
+) -> str:
+    """The page. The same values give the same text.
+
+    A storm is an entry of its own; its members (`folded`) stand below all others, unlisted and shut.
+    """
+    known = {each.id: each for each in storms}
+    entries = [(False, rank_of_storm(each), Kept(each.together)) for each in storms]
+    entries += [(each.anomaly.id in folded, rank(each.anomaly), each) for each in kept]
+    order = [each for *_, each in sorted(entries, key=lambda each: each[:2])]
+    places = {each.anomaly.id: place for place, each in enumerate(order, start=1)}
     sections = [_section(place, each, catalog) for place, each in enumerate(order, start=1)]
+    sections = [
+        _of_storm(each, known[each.anomaly.id], places, catalog)
+        if each.anomaly.id in known
+        else replace(each, listed=False, open=False)
+        if each.anomaly.id in folded
+        else each
+        for each in sections
+    ]
     template = _environment().from_string((_ROOM / "page.html.jinja").read_text("utf-8"))
     facts = _grouped(heading.facts)
     return template.render(heading=heading, facts=facts, sections=sections, style=Markup(STYLE), policy=POLICY)
@@ -113,6 +138,7 @@ def _section(place: int, kept: Kept, catalog: Catalog) -> Section:
         anomaly=anomaly,
         place=place,
         open=place == 1 or anomaly.severity >= OPEN_FROM,
+        listed=True,
         label=label(anomaly.severity),
         what=what(anomaly, catalog),
         cells=row(anomaly, catalog),
@@ -128,6 +154,20 @@ def _section(place: int, kept: Kept, catalog: Catalog) -> Section:
         prevents=_steps(anomaly, "prevent"),
         attacks=_steps(anomaly, "attack"),
     )
+
+
+def _of_storm(section: Section, storm: Storm, places: Mapping[str, int], catalog: Catalog) -> Section:
+    """The entry of a storm: all accounts in a table, each with a link to its own section where the page has it."""
+    kind = catalog.kind_of(storm.together.kind)
+    cells = storm_row(storm, catalog)
+    lines = [
+        (
+            next((places[each] for each in row.anomaly_ids if each in places), None),
+            storm_message.cells(row, kind, storm),
+        )
+        for row in storm.accounts
+    ]
+    return replace(section, what=cells[2], cells=cells, accounts=lines, no_chart="each account has its own")
 
 
 def _steps(anomaly: Anomaly, kind: str) -> list[Step]:

@@ -57,6 +57,13 @@ class Mail(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class Breakdown(msgspec.Struct, frozen=True):
+    """How many accounts an organization's anomaly is in, and a table of them: lines that are inert already."""
+
+    accounts: int
+    lines: tuple[str, ...]
+
+
 def render(
     anomaly: Anomaly,
     kind: Kind,
@@ -65,6 +72,7 @@ def render(
     update: int,
     recipient: Recipient,
     first_total: int | None = None,
+    table: Breakdown | None = None,
 ) -> Mail:
     """The mail of an anomaly's last alert. `update` numbers the mails after the first; `first_total` is what that one said.
 
@@ -72,18 +80,18 @@ def render(
     """
     top = [
         *updates.line(anomaly, kind, update, acknowledgeable=recipient == "deployment", first_total=first_total),
-        *answers(anomaly, kind, account),
+        *answers(anomaly, kind, account, table),
     ]
     bottom = [*_prevent(anomaly), *_why(anomaly), *gaps(anomaly), *_record(anomaly), *_act(anomaly, recipient)]
     text = "\n".join([*_laid_out(top), "", *_commands(anomaly), "", *_laid_out(bottom)])
-    return Mail(subject=_subject(anomaly, kind, account), text=text + "\n")
+    return Mail(subject=_subject(anomaly, kind, account, table), text=text + "\n")
 
 
-def answers(anomaly: Anomaly, kind: Kind, account: Account | None) -> list[Line]:
+def answers(anomaly: Anomaly, kind: Kind, account: Account | None, table: Breakdown | None = None) -> list[Line]:
     """What, where, at which cost, by whom, what before and beside it, whose: inert texts under labels said once."""
     return [
-        *_what(anomaly, kind),
-        *_where(anomaly),
+        *_what(anomaly, kind, table),
+        *_where(anomaly, table),
         *_cost(anomaly, kind),
         *_who(anomaly),
         *_more(anomaly),
@@ -114,7 +122,11 @@ def _things(anomaly: Anomaly, kind: Kind) -> str:
     return words.things(anomaly.total, groups, kind.one, kind.many)
 
 
-def _subject(anomaly: Anomaly, kind: Kind, account: Account | None) -> str:
+def _accounts(table: Breakdown | None) -> list[str]:
+    return [words.several(table.accounts, "account", "accounts")] if table else []
+
+
+def _subject(anomaly: Anomaly, kind: Kind, account: Account | None, table: Breakdown | None) -> str:
     """ "[9.4 CRITICAL] sandbox-ml 111122223333: 47 p3.16xlarge, 1,151 USD/h, one access key"."""
     reason = anomaly.alerts[-1].reason if anomaly.alerts else "opened"
     state = "" if reason == "opened" else f", {reason}"
@@ -123,7 +135,7 @@ def _subject(anomaly: Anomaly, kind: Kind, account: Account | None) -> str:
     where = number if name == number else f"{name} {number}"
     mixed = len(anomaly.groups) > 1 and not _is_attempts(anomaly)
     things = words.several(anomaly.total, kind.one, kind.many) if mixed else _things(anomaly, kind)
-    parts = [ascii_line(things, 34)]
+    parts = [*_accounts(table), ascii_line(things, 34)]
     if anomaly.cost.usd_per_hour is not None and not costs_nothing(kind, anomaly.kind):
         parts.append(_rate(anomaly))
     parts.extend(_doer_in_short(anomaly))
@@ -153,19 +165,23 @@ def _name(anomaly: Anomaly, account: Account | None) -> str:
     return account_name(account, anomaly.account_name or anomaly.account_id)
 
 
-def _what(anomaly: Anomaly, kind: Kind) -> list[Line]:
+def _what(anomaly: Anomaly, kind: Kind, table: Breakdown | None) -> list[Line]:
+    within = "".join(f"{each}: " for each in _accounts(table))
     calls = _said(anomaly, "calls")
     when = words.span(anomaly.first_use, anomaly.last_use) + " UTC"
     if _is_attempts(anomaly):
         return [
-            ("WHAT", f"{_text(calls[0]) if calls else _things(anomaly, kind)}, {when}; no use and no spend by them")
+            (
+                "WHAT",
+                f"{within}{_text(calls[0]) if calls else _things(anomaly, kind)}, {when}; no use and no spend by them",
+            )
         ]
     sizes = _said(anomaly, "size")
     things = _with_size(_things(anomaly, kind), _text(sizes[0]) if sizes else "")
     by = f" by {_text(calls[0])}" if calls and kind.keep == "events" else ""
     releases = _said(anomaly, "released")
     released = f"; {_released(anomaly, releases[0])}" if releases else ("; no release seen" if kind.releasable else "")
-    return [("WHAT", f"{things}, {when}{by}{released}")]
+    return [("WHAT", f"{within}{things}, {when}{by}{released}")]
 
 
 def _released(anomaly: Anomaly, statement: Statement) -> str:
@@ -179,12 +195,14 @@ def _with_size(things: str, size: str) -> str:
     return f"{things[:-1]}; {size})" if things.endswith(")") else f"{things} ({size})"
 
 
-def _where(anomaly: Anomaly) -> list[Line]:
+def _where(anomaly: Anomaly, table: Breakdown | None) -> list[Line]:
     regions = words.listed({inert(name, 30): count for name, count in anomaly.regions.items()}, _REGIONS_SHOWN)
     known = "".join(f"; {_text(statement)}" for statement in _said(anomaly, "where"))
     usual = "" if anomaly.expected is None else f". Usual: {words.number(anomaly.expected)}"
     lines = [("WHERE", f"{regions}{known}{usual}")]
-    if anomaly.accounts:
+    if table:
+        lines.extend(_under("IN", table.lines))
+    elif anomaly.accounts:
         ranked = sorted(anomaly.accounts.items(), key=lambda item: (-item[1], item[0]))
         rows = [f"{inert(name, 14)} {count:,}" for name, count in ranked[:_ACCOUNTS_SHOWN]]
         more = len(ranked) - _ACCOUNTS_SHOWN

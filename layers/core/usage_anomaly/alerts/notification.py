@@ -7,7 +7,7 @@ markdown: no mention, no link, no formatting.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -60,8 +60,11 @@ def message(anomaly: Anomaly, mail: Mail) -> str:
     return body.decode()
 
 
-def custom_notification(anomaly: Anomaly, mail: Mail) -> dict[str, object]:
-    """The event that Amazon Q Developer in chat applications renders; all messages of an anomaly stand in one thread."""
+def custom_notification(anomaly: Anomaly, mail: Mail, rows: Sequence[tuple[str, str]] = ()) -> dict[str, object]:
+    """The event that Amazon Q Developer in chat applications renders; all messages of an anomaly stand in one thread.
+
+    `rows` are labels and texts to stand below the place.
+    """
     steps = [step for step in anomaly.guidance if step.kind == "contain"][:3]
     context = {
         "severity": f"{anomaly.severity:.1f}",
@@ -72,7 +75,7 @@ def custom_notification(anomaly: Anomaly, mail: Mail) -> dict[str, object]:
     content: dict[str, object] = {
         "textType": "client-markdown",
         "title": markdown(mail.subject, _TITLE),
-        "description": "\n".join(_lines(anomaly)),
+        "description": "\n".join(_lines(anomaly, rows)),
     }
     if steps:
         content["nextSteps"] = [markdown(step.text, _LINE) for step in steps]
@@ -113,7 +116,7 @@ def _for_queue(anomaly: Anomaly, mail: Mail) -> str:
     return msgspec.json.encode({"anomaly": anomaly, "mail": mail}).decode()
 
 
-def _lines(anomaly: Anomaly) -> list[str]:
+def _lines(anomaly: Anomaly, more: Sequence[tuple[str, str]]) -> list[str]:
     """The mail's first questions, in a channel's space."""
     cost = anomaly.cost
     so_far = "" if cost.usd_so_far is None else f"; {words.about(cost.usd_so_far)} USD so far"
@@ -121,13 +124,19 @@ def _lines(anomaly: Anomaly) -> list[str]:
     ids = f"{anomaly.resource_count:,} resource ids" if anomaly.resource_count else "no resource ids"
     rows = [
         ("What", f"{anomaly.total:,} {anomaly.unit}, {words.span(anomaly.first_use, anomaly.last_use)} UTC"),
-        ("Where", f"{anomaly.account_name} {anomaly.account_id}: {_listed(anomaly.regions)}"),
+        ("Where", f"{_place(anomaly)}: {_listed(anomaly.regions)}"),
+        *more,
         ("Cost", f"{words.usd_per_hour(cost.usd_per_hour)}{so_far}"),
         ("Who", who[0] if who else "not established"),
         *(("Missing", note) for note in anomaly.notes[:5]),
         ("Record", f"{anomaly.id}, {ids}"),
     ]
     return [f"*{name}* {markdown(text, _LINE)}" for name, text in rows]
+
+
+def _place(anomaly: Anomaly) -> str:
+    named = anomaly.account_name != anomaly.account_id
+    return f"{anomaly.account_name} {anomaly.account_id}" if named else anomaly.account_id
 
 
 def _listed(regions: Mapping[str, int]) -> str:

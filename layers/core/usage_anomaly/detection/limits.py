@@ -65,6 +65,18 @@ class LifeCycle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str
 
 
+class StormRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many accounts open one kind within how many minutes to be one storm; see `anomalies/storms.py`.
+
+    Members from the severity `singly_from` on are told singly too.
+    """
+
+    accounts: int
+    minutes: int
+    singly_from: float
+    reason: str
+
+
 class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All of `limits.json`."""
 
@@ -73,6 +85,7 @@ class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     organization_factor: OrganizationFactor
     habit: HabitRule
     life_cycle: LifeCycle
+    storm: StormRule
 
 
 def load() -> Figures:

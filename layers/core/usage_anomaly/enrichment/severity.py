@@ -77,6 +77,13 @@ def label(severity: float) -> str:
     return next((name for least, name in LABELS if severity >= least), LABELS[-1][1])
 
 
+def raised(severity: float, points: float) -> float:
+    """The severity with so many points more, compressed as a sum of points is; exact but for the rounding of `severity`."""
+    straight = min(points, max(0.0, _KNEE - severity))
+    level = severity + straight
+    return round(10 - (10 - level) * math.exp(-max(0.0, points - straight) / 2), 1)
+
+
 def _compress(points: float) -> float:
     return points if points <= _KNEE else _KNEE + 2 * (1 - math.exp(-(points - _KNEE) / 2))
 
