@@ -39,6 +39,7 @@ class Scenario:
     incident: str
     kind: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    habits: tuple[Habit, ...] = ()  # beside the demo's
 
 
 SCENARIOS = {
@@ -49,7 +50,9 @@ SCENARIOS = {
     "04_lambda_loop": Scenario(4, "lambda_loop", "lambda.invocations", {"hours": 1}),
     "05_model_theft": Scenario(5, "model_theft", "bedrock.invocations"),
     "06_giant_node": Scenario(6, "giant_node", "ec2.instances"),
-    "07_provisioner_loop": Scenario(7, "provisioner_loop", "ec2.instances"),
+    "07_provisioner_loop": Scenario(
+        7, "provisioner_loop", "ec2.instances", habits=(Habit("spot_replacement", demo.STAGING.name),)
+    ),
     "08_thin_spread": Scenario(8, "thin_spread", "ec2.instances"),
     "09_driver_leak_volumes": Scenario(9, "driver_leak", "ebs.volumes"),
     "09_driver_leak_snapshots": Scenario(9, "driver_leak", "ebs.snapshots"),
@@ -93,7 +96,8 @@ def sent(name: str) -> tuple[Sent, ...]:
     incident = Incident(scenario.incident, placed.account, placed.at, scenario.options)
     account_id = demo.ORGANIZATION.account(placed.account).id
     told: list[Sent] = []
-    objects = generate(demo.ORGANIZATION, demo.HABITS_OF_THE_DEMO, [incident], demo.START, demo.DAYS, SEED)
+    habits = (*demo.HABITS_OF_THE_DEMO, *scenario.habits)
+    objects = generate(demo.ORGANIZATION, habits, [incident], demo.START, demo.DAYS, SEED)
     for anomaly in alerts(objects, account_id, scenario.kind):
         if anomaly.alerts[0].at >= incident.at:
             told.append(_send(anomaly, told))
@@ -103,9 +107,7 @@ def sent(name: str) -> tuple[Sent, ...]:
 def _send(anomaly: Anomaly, earlier: Sequence[Sent]) -> Sent:
     kind, first = rooms()[0].kind_of(anomaly.kind), earlier[0].anomaly.total if earlier else None
     account = ACCOUNTS[anomaly.account_id]
-    said = mail.render(
-        anomaly, kind, account, update=len(anomaly.alerts), recipient="deployment", first_total=first
-    )
+    said = mail.render(anomaly, kind, account, update=len(anomaly.alerts) - 1, recipient="replay", first_total=first)
     return Sent(anomaly, said)
 
 
