@@ -6,7 +6,7 @@ alert is taken as a deployment would send it: with what had arrived by then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -47,7 +47,7 @@ SCENARIOS = {
     "02_stolen_administrator_tasks": Scenario(2, "stolen_administrator", "ecs.tasks"),
     "02_stolen_administrator_instances": Scenario(2, "stolen_administrator", "ec2.instances"),
     "03_task_miners": Scenario(3, "task_miners", "ecs.tasks"),
-    "04_lambda_loop": Scenario(4, "lambda_loop", "lambda.invocations", {"hours": 1}),
+    "04_lambda_loop": Scenario(4, "lambda_loop", "lambda.invocations", {"hours": 0.6}),
     "05_model_theft": Scenario(5, "model_theft", "bedrock.invocations"),
     "06_giant_node": Scenario(6, "giant_node", "ec2.instances"),
     "07_provisioner_loop": Scenario(
@@ -111,23 +111,24 @@ def _send(anomaly: Anomaly, earlier: Sequence[Sent]) -> Sent:
     return Sent(anomaly, said)
 
 
-def alerts(objects: Iterator[LogObject], account_id: str, kind: str) -> Iterator[Anomaly]:
+def alerts(objects: Iterable[LogObject], account_id: str, kind: str) -> Iterator[Anomaly]:
     """Each "opened" and "grown" alert of the account's kind, composed in the minute in which it goes out."""
-    replay, reckoning = Replay(rooms()[0], ACCOUNTS), Reckoning()
-    every = list(read(objects))
-    for each in every:  # which accounts a trail holds is known before its last object: the organization is not new
-        reckoning.add(Result("", None, 0, [], [], each))
     known = 0
-    for minute, arrivals in minutes(iter(every)):
-        replay.tick(minute, arrivals)
-        rows = replay.told.get((account_id, kind), ())
+    for tick in ticks(objects):
+        rows = tick.replay.told.get((account_id, kind), ())
         if (count := sum(len(row.alerts) for row in rows)) > known:
             known = count
-            found = (each for each in anomalies(Run(replay, reckoning, minute), PLAN) if each.detected_at)
-            latest = [each for each in found if (each.account_id, each.kind) == (account_id, kind)]
-            anomaly = max(latest, key=lambda each: each.alerts[-1].at)
+            told = [each for each in anomalies(tick, PLAN) if (each.account_id, each.kind) == (account_id, kind)]
+            anomaly = max((each for each in told if each.alerts), key=lambda each: each.alerts[-1].at)
             if anomaly.alerts[-1].reason in ("opened", "grown"):
                 yield anomaly
 
 
-__all__ = ["FOLDER", "SCENARIOS", "Habit", "Scenario", "Sent", "files", "sent"]
+def ticks(objects: Iterable[LogObject]) -> Iterator[Run]:
+    """The replay as it stands after each minute in which something arrived."""
+    replay, reckoning, every = Replay(rooms()[0], ACCOUNTS), Reckoning(), list(read(objects))
+    for each in every:  # which accounts log is known before the last object: the organization is not new
+        reckoning.add(Result("", None, 0, [], [], each))
+    for minute, arrivals in minutes(iter(every)):
+        replay.tick(minute, arrivals)
+        yield Run(replay, reckoning, minute)

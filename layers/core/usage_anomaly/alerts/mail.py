@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Literal
 
 import msgspec
@@ -301,7 +301,8 @@ def _fitting(steps: Sequence[Step]) -> list[Step]:
 def _shortened(text: str, before: str) -> str:
     """The same step in another region names only what differs from the line before."""
     parts = text.split(", ")
-    same = len(commonprefix([parts[:-1], before.split(", ")]))
+    pairs = zip(parts[:-1], before.split(", "), strict=False)
+    same = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
     return f"the same, {', '.join(parts[same:])}" if same and len(", ".join(parts[:same])) > _WORTH_SHORTENING else text
 
 

@@ -37,6 +37,7 @@ IDS_PER_COMMAND = 50  # an alert shows 50 ids; the record has them all
 PLACES_SHOWN = 20  # commands of one step: accounts and regions
 FUNCTIONS_SHOWN = 3  # per region, the busiest
 FEW = 3  # machines that are named beside what started them
+NEARLY_ALL = 0.9  # of the quantity
 SHARE_TO_STOP = 0.1  # of a region's quantity; who made less is no cause, and stopping it does harm
 
 # A step with one of these slots is about what was used, and repeated for each region; the others are about who used it.
@@ -59,7 +60,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     functions: Mapping[Place, tuple[str, ...]]
     launchers: Mapping[Place, tuple[str, ...]]
     spot: frozenset[str] = frozenset()  # of `resources`: what cannot be stopped, only ended
-    image: str | None = None  # the commonest of the uses
 
 
 def facts(
@@ -71,14 +71,18 @@ def facts(
 ) -> Facts:
     """Collect ids, functions and launchers by place.
 
-    What was released after its use is left out, and what only hangs on something else: it has no id to delete it by.
+    What was released after its use is left out, and what only hangs on something else: it has no id to delete it by. So is
+    what others than the one who made nearly all of it use: it stands in the same place by chance.
     """
+    main = actors[0] if actors and actors[0].share >= NEARLY_ALL else None
     resources: dict[Place, dict[str, None]] = {}
     functions: dict[Place, Counter[str]] = {}
     launchers: dict[Place, Counter[str]] = {}
     spot: set[str] = set()
     for event in sorted(uses, key=lambda event: (event.event_time, event.event_id, event.group or "")):
         place = (event.account_id, event.region)
+        if main is not None and event.actor_arn not in (None, main.arn):
+            continue
         running = (each for each in runs(event) if each not in released and holder(each[:3]) is None)
         ids = dict.fromkeys(name for _, _, name, _ in running)
         resources.setdefault(place, {}).update(ids)
@@ -95,7 +99,6 @@ def facts(
         functions={place: _busiest(names) for place, names in functions.items()},
         launchers={place: _busiest(names) for place, names in launchers.items()},
         spot=frozenset(spot),
-        image=commonest(event.image_id for event in uses),
     )
 
 
@@ -110,18 +113,18 @@ def advise(kind: Kind, facts: Facts, signals: Signals | None = None) -> tuple[St
     What launches stands in for what runs only if its name is not of the caller's own choice.
     """
     known = signals or Signals()
-    checks = _checks(kind, facts)
+    checks = _checks(kind, facts, known)
     attack = Step(kind="attack", text=", ".join(kind.guidance.attack))
     return (*checks, *_contain(kind, facts, known), *_prevent(kind, known), attack)
 
 
-def _checks(kind: Kind, facts: Facts) -> list[Step]:
+def _checks(kind: Kind, facts: Facts, signals: Signals) -> list[Step]:
     """The kind's questions, those about a value that is known here first, with it."""
     long_lived = facts.main is not None and facts.main.long_lived_key
     launcher = commonest(name for names in facts.launchers.values() for name in names)
     values = {
         "userIdentity.accessKeyId": facts.main.access_key_id if facts.main is not None and long_lived else None,
-        "requestParameters.instancesSet.items[].imageId": facts.image,
+        "requestParameters.instancesSet.items[].imageId": signals.image,
         "responseElements.instancesSet.items[].tagSet": launcher,
     }
     named = sorted(kind.guidance.check, key=lambda each: not values.get(each.field))
