@@ -17,6 +17,8 @@ TERRAFORM = (
     "(+https://registry.terraform.io/providers/hashicorp/aws) aws-sdk-go-v2/1.39.4 os/linux lang/go#1.24.9"
 )
 
+CLAIM_TAGS = {"ebs.csi.aws.com/cluster": "true", "kubernetes.io/created-for/pvc/namespace": "jobs"}
+
 
 def letters(key: str, length: int) -> str:
     """Capital letters and digits 2-7, the alphabet of AWS principal and key ids; the same for the same key."""
@@ -96,6 +98,12 @@ def karpenter_fleet(account: Account) -> Actor:
     """EC2 Fleet launching for Karpenter's controller."""
     fleet = "ec2fleet.amazonaws.com"
     return role(account, "KarpenterControllerRole-main", "karpenter-controller", fleet, fleet, invoked_by=fleet)
+
+
+def csi_driver(account: Account) -> Actor:
+    """The EBS CSI driver of a cluster."""
+    agent = "aws-ebs-csi-driver/v1.51.1 aws-sdk-go-v2/1.39.4 ua/2.1 os/linux lang/go#1.24.9 md/GOOS#linux"
+    return role(account, "AmazonEKS_EBS_CSI_DriverRole", "ebs-csi-controller", "198.51.100.41", agent)
 
 
 def ci_runner(account: Account) -> Actor:

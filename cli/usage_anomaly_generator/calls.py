@@ -108,6 +108,42 @@ class Invocation:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskDefinition:
+    """RegisterTaskDefinition for Fargate: CPU units and MiB of one task."""
+
+    family: str
+    cpu: int
+    mib: int
+    image: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}:1"
+
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """RunTask of `task_ids`, or CreateService of a service that wants so many, on Fargate."""
+
+    definition: TaskDefinition
+    cluster: str
+    task_ids: tuple[str, ...] = ()
+    service: str = ""
+    wanted: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.wanted or len(self.task_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """InvokeModel of Bedrock: a management event that only reads."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Person:
     """CreateUser, AttachUserPolicy or CreateAccessKey for a user."""
 
@@ -122,10 +158,24 @@ class Other:
     event_source: str
     request: Mapping[str, Any] | None = None
     read_only: bool = True
+    response: Mapping[str, Any] | None = None
 
 
 Details: TypeAlias = (
-    Launch | Fleet | Instances | Volume | Snapshot | Address | NatGateway | Database | Invocation | Person | Other
+    Launch
+    | Fleet
+    | Instances
+    | Volume
+    | Snapshot
+    | Address
+    | NatGateway
+    | Database
+    | Invocation
+    | TaskDefinition
+    | Tasks
+    | ModelCall
+    | Person
+    | Other
 )
 
 

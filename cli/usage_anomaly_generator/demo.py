@@ -16,7 +16,7 @@ from usage_anomaly_generator.trail import Habit, Incident
 START = datetime(2026, 11, 18, 12, tzinfo=UTC)
 DAYS = 7
 SEED = 1
-FRIDAY = 4
+FRIDAY, SATURDAY = 4, 5
 
 SANDBOX = Account(
     "111122223333",
@@ -86,6 +86,10 @@ PLACES: dict[str, tuple[Account, float, int | None]] = {
     "provisioner_loop": (STAGING, 21, 0),
     "thin_spread": (SANDBOX, 8 + 15 / 60, None),
     "refused_launches": (STAGING, 7 + 10 / 60, None),
+    "stolen_administrator": (SANDBOX, 3 + 12 / 60, None),
+    "task_miners": (SANDBOX, 2 + 40 / 60, None),
+    "model_theft": (SANDBOX, 4 + 5 / 60, None),
+    "driver_leak": (PRODUCTION, 1, SATURDAY),
 }
 HOURS_TO_THE_END = 1.5  # an incident of an hour is over before the trail ends
 

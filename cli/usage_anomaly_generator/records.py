@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from usage_anomaly_generator import instance_shapes, shapes
+from usage_anomaly_generator import instance_shapes, shapes, task_shapes
 from usage_anomaly_generator.actors import identity_at
 from usage_anomaly_generator.calls import (
     Address,
@@ -20,11 +20,14 @@ from usage_anomaly_generator.calls import (
     Instances,
     Invocation,
     Launch,
+    ModelCall,
     NatGateway,
     Other,
     Person,
     Record,
     Snapshot,
+    TaskDefinition,
+    Tasks,
     Volume,
 )
 from usage_anomaly_generator.organization import digits
@@ -40,6 +43,9 @@ BUILDERS: dict[type, Callable[[Any, Call, str], Parts]] = {
     NatGateway: shapes.nat_gateway,
     Database: shapes.database,
     Invocation: shapes.invoke,
+    TaskDefinition: task_shapes.register,
+    Tasks: task_shapes.tasks,
+    ModelCall: shapes.model_call,
     Person: shapes.person,
     Other: shapes.other,
 }

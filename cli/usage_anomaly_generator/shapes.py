@@ -12,6 +12,7 @@ from usage_anomaly_generator.calls import (
     Call,
     Database,
     Invocation,
+    ModelCall,
     NatGateway,
     Other,
     Person,
@@ -209,8 +210,12 @@ def invoke(given: Invocation, call: Call, key: str) -> Parts:
     )
 
 
+def model_call(given: ModelCall, call: Call, key: str) -> Parts:
+    return Parts("bedrock.amazonaws.com", {"modelId": given.model}, None, read_only=True)
+
+
 def person(given: Person, call: Call, key: str) -> Parts:
-    written = iam_time(call.at)
+    written = written_time(call.at)
     request: dict[str, Any] = {"userName": given.user}
     response: dict[str, Any] | None = None
     if call.event_name == "CreateUser":
@@ -231,12 +236,12 @@ def person(given: Person, call: Call, key: str) -> Parts:
     return Parts("iam.amazonaws.com", request, response)
 
 
-def iam_time(at: datetime) -> str:
-    """As IAM writes it: `Nov 25, 2026, 10:02:00 AM`."""
+def written_time(at: datetime) -> str:
+    """As IAM and ECS write it: `Nov 25, 2026, 10:02:00 AM`."""
     return (
         f"{MONTHS[at.month - 1]} {at.day}, {at.year}, {at.hour % 12 or 12}:{at:%M:%S} {'PM' if at.hour >= 12 else 'AM'}"
     )
 
 
 def other(given: Other, call: Call, key: str) -> Parts:
-    return Parts(given.event_source, given.request, None, read_only=given.read_only)
+    return Parts(given.event_source, given.request, given.response, read_only=given.read_only)

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from usage_anomaly_generator.calls import Call, Instances, Launch, Record, Span
+from usage_anomaly_generator.calls import Call, Details, Instances, Launch, Record, Span, Tasks
 from usage_anomaly_generator.delivery import MEASURED, Delivery, LogObject, deliver, encode
 from usage_anomaly_generator.habits import HABITS
 from usage_anomaly_generator.incidents import INCIDENTS
@@ -57,6 +57,10 @@ KINDS = {
     "RunInstances": "ec2.instances",
     "StartInstances": "ec2.instances",
     "CreateVolume": "ebs.volumes",
+    "CreateSnapshot": "ebs.snapshots",
+    "RunTask": "ecs.tasks",
+    "CreateService": "ecs.tasks",
+    "InvokeModel": "bedrock.invocations",
     "Invoke": "lambda.invocations",
     "CreateDBInstance": "rds.instances",
     "CreateNatGateway": "nat.gateways",
@@ -168,9 +172,18 @@ def used(call: Call) -> Iterator[tuple[str, int]]:
     if kind is None:
         return
     if call.failure is None:
-        yield kind, len(call.details.instance_ids) if isinstance(call.details, Launch | Instances) else 1
+        yield kind, quantity(call.details)
     elif not call.actor.is_service:
         yield f"{kind}.attempts", 1
+
+
+def quantity(details: Details) -> int:
+    match details:
+        case Launch() | Instances():
+            return len(details.instance_ids)
+        case Tasks():
+            return details.count
+    return 1
 
 
 def write(folder: Path, objects: Iterable[LogObject]) -> Written:

@@ -18,7 +18,7 @@ from usage_anomaly.enrichment.accounts import Account
 from usage_anomaly.enrichment.launchers import PATTERNS
 
 OURS = re.compile(
-    r"(|(UPDATE|WHAT|WHERE|IN|COST|WHO|BEFORE|ALSO|ORG|OWNER|PREVENT|WHY|GAPS|RECORD|ACT) .*|        \S.*"
+    r"(|(UPDATE|WHAT|WHERE|IN|COST|WHO|BEFORE|ALSO|ORG|OWNER|CHECK|PREVENT|WHY|GAPS|RECORD|ACT) .*|        \S.*"
     r"|Run in (account|each) .*|No command: .*|\d+ more steps?: .*|\d+ \S.*|    (aws|kubectl|for id in) .*)"
 )
 FORGED = "ACT     usage-anomaly suppress everything"

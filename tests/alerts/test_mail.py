@@ -193,9 +193,23 @@ def test_day_window_is_said_to_leave_out_the_hours(catalog: Catalog) -> None:
     day = msgspec.structs.replace(
         anomaly.findings[0], window_minutes=1440, reason="70 instances in 1440 minutes, limit 60"
     )
-    told = msgspec.structs.replace(anomaly, findings=(*anomaly.findings, day))
+    told = msgspec.structs.replace(
+        anomaly, total=117, findings=(*anomaly.findings, msgspec.structs.replace(day, actual=70))
+    )
     mail = render(told, catalog.kinds["ec2.instances"], None, update=1, recipient="replay")
     assert "70 instances in 24 hours beyond the hours above, limit 60" in mail.text
+
+
+@pytest.mark.parametrize(("actual", "said"), [(47, False), (48, True)])
+def test_day_window_that_holds_the_hour_is_no_more_of_it(actual: int, said: bool, catalog: Catalog) -> None:
+    """40 in an hour and 41 in a day are 41, not 81; a day that shows no more than its hour says nothing."""
+    anomaly = _stolen_key(catalog)
+    reason = f"{actual} instances in 1440 minutes, limit 24"
+    day = msgspec.structs.replace(anomaly.findings[0], window_minutes=1440, actual=float(actual), reason=reason)
+    told = msgspec.structs.replace(anomaly, total=48, findings=(*anomaly.findings, day))
+    text = render(told, catalog.kinds["ec2.instances"], None, update=1, recipient="replay").text
+    assert ("48 instances in 24 hours, limit 24" in text) == said
+    assert "24 hours" not in text or said
 
 
 def test_doers_that_are_not_named_are_counted(catalog: Catalog) -> None:

@@ -50,7 +50,9 @@ def test_chat_gets_what_amazon_q_developer_renders(anomaly: Anomaly, said: Mail)
     assert made["content"]["textType"] == "client-markdown"
     assert made["metadata"]["threadId"] == anomaly.id
     lines = made["content"]["description"].splitlines()
-    assert lines[0] == "*What* 47 instances, 25 Nov 10:04-10:57 UTC"
+    assert lines[0] == "*Account* sandbox-ml 111122223333"
+    assert lines[1].startswith("*What* 47 p3.16xlarge (376 GPUs, 3,008 vCPUs), 25 Nov 10:04-10:57 UTC by 3 calls")
+    assert made["content"]["nextSteps"][0] == "the key: deactivate it"
     assert any(line.startswith("*Cost* 1,151 USD/h") for line in lines)
     assert all(isinstance(value, str) for value in made["metadata"]["additionalContext"].values())
 

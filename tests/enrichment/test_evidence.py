@@ -200,7 +200,7 @@ def test_attempts_are_found_by_address_when_the_key_shows_none() -> None:
 def test_nothing_found_is_said() -> None:
     """ "none found" after looking is an answer."""
     found = find(context(EC2, incidents.big_machine()))
-    assert texts(found, "before") == ["no refused or dry call by the same actor or address in the hour before"]
+    assert texts(found, "before") == ["no refused or dry call by the same actor, address in the hour before"]
     assert "same actor in other accounts: none found" in texts(found, "organization")
 
 

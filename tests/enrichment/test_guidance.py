@@ -284,8 +284,8 @@ def test_function_of_another_account_is_in_no_command(catalog: Catalog) -> None:
 @pytest.mark.parametrize(
     ("known", "regions", "said"),
     [
-        (("eu-north-1", "x;y"), ["eu-north-1"], "(example, with the regions used before)"),
-        ((), ["REGION-IN-USE"], "(example: replace REGION-IN-USE)"),
+        (("eu-north-1", "x;y"), ["eu-north-1"], "(with the regions used before)"),
+        ((), ["REGION-IN-USE"], "(replace REGION-IN-USE)"),
     ],
 )
 def test_policy_names_the_regions_in_use(

@@ -17,6 +17,10 @@ CREATING = {
     "RunInstances": "ec2.instances",
     "StartInstances": "ec2.instances",
     "CreateVolume": "ebs.volumes",
+    "CreateSnapshot": "ebs.snapshots",
+    "RunTask": "ecs.tasks",
+    "CreateService": "ecs.tasks",
+    "InvokeModel": "bedrock.invocations",
     "Invoke": "lambda.invocations",
     "CreateDBInstance": "rds.instances",
     "CreateNatGateway": "nat.gateways",
@@ -44,7 +48,10 @@ def kind_and_quantity(record: Record) -> tuple[str, int]:
     if "errorCode" in record:
         return f"{kind}.attempts", 0 if "invokedBy" in record["userIdentity"] else 1
     elements = record["responseElements"] or {}
-    return kind, len(elements["instancesSet"]["items"]) if "instancesSet" in elements else 1
+    if "service" in elements:
+        return kind, elements["service"]["desiredCount"]
+    counted = elements["instancesSet"]["items"] if "instancesSet" in elements else elements.get("tasks", [elements])
+    return kind, len(counted)
 
 
 @pytest.mark.parametrize("name", INCIDENTS)
@@ -143,6 +150,57 @@ def test_refused_launches_use_nothing_and_end() -> None:
     assert found["ec2.instances.attempts"].last - found["ec2.instances.attempts"].first < timedelta(minutes=20)
 
 
+def test_the_stolen_administrator_is_scenario_two() -> None:
+    """Quotas, dry runs and refusals first; then 50 clusters with tasks and protected groups, all in ten minutes."""
+    found = made(planned("stolen_administrator"))
+    names = Counter(record["eventName"] for record in found)
+    assert (names["CreateCluster"], names["CreateService"], names["RunTask"]) == (50, 25, 25)
+    assert (names["GetServiceQuota"], names["CreateAutoScalingGroup"], names["ModifyInstanceAttribute"]) == (6, 2, 40)
+    assert (names["CreateUser"], names["CreateAccessKey"], names["AttachUserPolicy"]) == (1, 1, 1)
+    codes = Counter(record["errorCode"] for record in found if "errorCode" in record)
+    assert codes == {"Client.DryRunOperation": 6, "Client.VcpuLimitExceeded": 4}
+    launches = [each for each in found if each["eventName"] == "RunInstances" and "errorCode" not in each]
+    assert {each["userIdentity"].get("invokedBy") for each in launches} == {"autoscaling.amazonaws.com"}
+    uses = expected(planned("stolen_administrator"))
+    assert (uses["ecs.tasks"].quantity, uses["ec2.instances"].quantity) == (350, 40)
+    assert uses["ec2.instances"].last - uses["ecs.tasks"].first < timedelta(minutes=10)
+
+
+def test_task_miners_launch_no_instance() -> None:
+    """Hundreds of tasks on Fargate by one access key, each region's definition registered first."""
+    found = made(planned("task_miners"))
+    assert {record["eventName"] for record in found} == {"RegisterTaskDefinition", "RunTask"}
+    assert len({record["userIdentity"]["accessKeyId"] for record in found}) == 1
+    use = expected(planned("task_miners"))["ecs.tasks"]
+    assert (use.quantity, len(use.regions)) == (300, 3)
+    seen: set[str] = set()
+    for record in found:
+        if record["eventName"] == "RunTask":
+            assert record["awsRegion"] in seen
+        seen.add(record["awsRegion"])
+
+
+def test_model_theft_reads_only_and_is_refused_first() -> None:
+    """By the thousand from a long-lived key, in a region that no habit of the account touches."""
+    found = made(planned("model_theft"))
+    assert {(record["eventName"], record["readOnly"]) for record in found} == {("InvokeModel", True)}
+    assert {record["userIdentity"]["accessKeyId"][:4] for record in found} == {"AKIA"}
+    assert ["errorCode" in record for record in found] == [True] * 9 + [False] * 2000
+    use = expected(planned("model_theft"))["bedrock.invocations"]
+    assert set(use.regions).isdisjoint(demo.SANDBOX.regions)
+
+
+def test_the_driver_leaks_slowly_for_days() -> None:
+    """By the hundred a day, never twenty in ten minutes, and nothing is deleted."""
+    found = made(planned("driver_leak"))
+    assert {record["eventName"] for record in found} == {"CreateVolume", "CreateSnapshot"}
+    uses = expected(planned("driver_leak"))
+    assert (uses["ebs.volumes"].quantity, uses["ebs.snapshots"].quantity) == (900, 720)
+    assert uses["ebs.volumes"].last - uses["ebs.volumes"].first > timedelta(days=2)
+    times = [datetime.fromisoformat(each["eventTime"]) for each in found if each["eventName"] == "CreateVolume"]
+    assert max(sum(first <= at < first + timedelta(minutes=10) for at in times) for first in times) <= 4
+
+
 @pytest.mark.parametrize("name", INCIDENTS)
 def test_every_incident_can_be_tripled_and_is_cut_at_the_end(name: str) -> None:
     """Size is a parameter; what would happen after the trail's end is in no expectation."""
@@ -163,4 +221,5 @@ def test_usage_sums_habits_and_incidents(demo_records: list[Record], demo_incide
             totals[kind, record["recipientAccountId"]] += quantity
     said = usage(demo.ORGANIZATION, demo.HABITS_OF_THE_DEMO, [demo_incident], START, DAYS, demo.SEED)
     assert said == {key: quantity for key, quantity in totals.items() if quantity}
-    assert {kind for kind, _ in said} == {*CREATING.values(), "ec2.instances.attempts"}
+    elsewhere = {"ecs.tasks", "bedrock.invocations"}  # of incidents only
+    assert {kind for kind, _ in said} == {*CREATING.values(), "ec2.instances.attempts"} - elsewhere

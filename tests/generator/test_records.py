@@ -50,6 +50,12 @@ SHAPED = {
     "CreateUser": ("userName",),
     "AttachUserPolicy": ("userName", "policyArn"),
     "CreateAccessKey": ("userName",),
+    "RegisterTaskDefinition": ("family", "cpu", "memory", "requiresCompatibilities", "containerDefinitions"),
+    "RunTask": ("cluster", "count", "launchType", "taskDefinition"),
+    "CreateService": ("cluster", "serviceName", "desiredCount", "launchType", "taskDefinition"),
+    "InvokeModel": ("modelId",),
+    "CreateAutoScalingGroup": ("autoScalingGroupName", "minSize", "maxSize"),
+    "ModifyInstanceAttribute": ("instanceId", "disableApiTermination"),
 }
 
 
@@ -84,9 +90,11 @@ def test_a_failed_call_has_a_code_and_no_response(all_records: list[Record]) -> 
     failed = [record for record in all_records if "errorCode" in record]
     assert {record["errorCode"] for record in failed} == {
         "AccessDenied",
+        "AccessDeniedException",
         "Client.DryRunOperation",
         "Client.UnauthorizedOperation",
         "Client.VcpuLimitExceeded",
+        "ValidationException",
     }
     assert all(record["responseElements"] is None and record["errorMessage"] for record in failed)
 

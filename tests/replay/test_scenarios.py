@@ -12,21 +12,52 @@ from tests.replay.trails import ACCOUNTS, limit_passed, replayed, rooms, told
 
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.anomalies.view import uses
+from usage_anomaly.usage import UsageEvent
 from usage_anomaly_generator import Delivery, Habit, Incident, demo, expectations, generate
 from usage_anomaly_generator.calls import Span
 from usage_anomaly_generator.delivery import Late
+from usage_anomaly_generator.incidents import takeovers
 
 SEED = 11
 TWO_TICKS = timedelta(minutes=2)
-# Scenario number, incident, its kind, USD per hour by the price table where the records have a price.
+# Scenario number, incident, its kind; the rate is checked by the price table where the records have a price.
 INCIDENTS = [
     pytest.param("leaked_key", "ec2.instances", {}, id="1-leaked-key"),
+    pytest.param("stolen_administrator", "ecs.tasks", {}, id="2-stolen-administrator-tasks"),
+    pytest.param("stolen_administrator", "ec2.instances", {}, id="2-stolen-administrator-instances"),
+    pytest.param("task_miners", "ecs.tasks", {}, id="3-task-miners"),
     pytest.param("lambda_loop", "lambda.invocations", {"hours": 0.4}, id="4-lambda-loop"),
+    pytest.param("model_theft", "bedrock.invocations", {}, id="5-model-theft"),
     pytest.param("giant_node", "ec2.instances", {}, id="6-giant-node"),
     pytest.param("provisioner_loop", "ec2.instances", {}, id="7-provisioner-loop"),
     pytest.param("thin_spread", "ec2.instances", {}, id="8-thin-spread"),
+    pytest.param("driver_leak", "ebs.volumes", {}, id="9-driver-leak-volumes"),
+    pytest.param("driver_leak", "ebs.snapshots", {}, id="9-driver-leak-snapshots"),
     pytest.param("refused_launches", "ec2.instances.attempts", {}, id="10-refused-launches"),
 ]
+
+
+PRICED = {"ec2.instances", "ecs.tasks", "ebs.volumes", "ebs.snapshots"}
+TASKS = {each.name: each for each in (takeovers.MINER, takeovers.SMALL_MINER)}
+LEAKED_GIB = 20
+
+
+def by_table(event: UsageEvent) -> float:
+    """USD per hour of one unit, from what the generator says of it: a task's size from its definition."""
+    table, group = rooms()[1], event.group or ""
+    match event.kind:
+        case "ec2.instances":
+            price = table.ec2(event.region, group)
+        case "ecs.tasks":
+            price = table.fargate(event.region, TASKS[group].cpu / 1024, TASKS[group].mib / 1024)
+        case "ebs.volumes":
+            price = table.ebs(event.region, "gp3", LEAKED_GIB)
+        case "ebs.snapshots":
+            price = table.snapshot(event.region, LEAKED_GIB)
+        case _:
+            return 0.0
+    assert price is not None
+    return price.usd
 
 
 def planned(name: str, options: dict[str, Any]) -> Incident:
@@ -84,9 +115,9 @@ def test_quantity_regions_and_rate_are_exact(name: str, kind: str, options: dict
     assert outcome.account_id == expected.account
     assert (regions.total(), dict(regions)) == (expected.quantity, expected.regions)
     view = replay.view((expected.account, kind), outcome.extent)
-    by_table = [rooms()[1].ec2(event.region, event.group or "") for event in events] if kind == "ec2.instances" else []
-    rate = sum(price.usd * event.quantity for price, event in zip(by_table, events, strict=False) if price)
+    rate = sum(by_table(event) * event.quantity for event in events)
     assert view.micro / 1e6 == pytest.approx(rate, abs=1e-3)
+    assert bool(rate) == (kind in PRICED)
     if name == "leaked_key":
         assert rate == pytest.approx(47 * 24.48)
     if name == "giant_node":

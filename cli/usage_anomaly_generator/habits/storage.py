@@ -28,13 +28,11 @@ def volume_churn(
     account: Account, span: Span, rng: Random, *, per_day: float = 20, gib: int = 20, scale: float = 1
 ) -> Iterator[Call]:
     """The EBS CSI driver creates volumes for jobs and deletes each within hours."""
-    agent = "aws-ebs-csi-driver/v1.51.1 aws-sdk-go-v2/1.39.4 ua/2.1 os/linux lang/go#1.24.9 md/GOOS#linux"
-    actor = actors.role(account, "AmazonEKS_EBS_CSI_DriverRole", "ebs-csi-controller", "198.51.100.41", agent)
+    actor = actors.csi_driver(account)
     for day in span.days():
         for _ in range(around(rng, per_day * scale * (0.5 if is_weekend(day) else 1))):
             (volume_id,) = new_ids(rng, "vol", 1)
-            tags = {"ebs.csi.aws.com/cluster": "true", "kubernetes.io/created-for/pvc/namespace": "jobs"}
-            volume = Volume(volume_id, gib, tags=tags)
+            volume = Volume(volume_id, gib, tags=actors.CLAIM_TAGS)
             at = after(day, hours=rng.uniform(6, 20))
             yield Call(at, account.id, account.region, "CreateVolume", actor, volume)
             gone = after(at, hours=rng.uniform(0.2, 3))

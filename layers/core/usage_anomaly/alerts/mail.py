@@ -7,7 +7,8 @@ Every value from a record or a tag passes `plain.inert`; nothing stands in a com
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Literal
 
 import msgspec
@@ -33,11 +34,13 @@ _REGIONS_SHOWN = 6
 _ACCOUNTS_SHOWN = 20
 _WHO_SHOWN = 6
 _REASONS_SHOWN = 5
-_STEPS_SHOWN = 8
-_COMMAND_CHARACTERS = 1_600  # room for 50 ids in five regions
+_CHECKS_SHOWN = 2
+_STEPS_SHOWN = 20
+_COMMAND_CHARACTERS = 4_000  # room for 50 ids in each of three regions
 _SHOW = "usage-anomaly show {}"
 _NO_COMMAND = "no command: it holds characters that none needs"
 _DAY = 1_440
+_WORTH_SHORTENING = 12  # characters of a step's text
 _UPPER = "upper bound: only recorded releases end it"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,120}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
@@ -51,10 +54,14 @@ _FIELD_WORDS = (
 
 
 class Mail(msgspec.Struct, frozen=True, kw_only=True):
-    """`subject` is printable ASCII below 100 characters; `text` has no control character but the newline."""
+    """`subject` is printable ASCII below 100 characters; `text` has no control character but the newline.
+
+    `brief` is what a chat channel has room for: labels with their first lines.
+    """
 
     subject: str
     text: str
+    brief: tuple[Line, ...] = ()
 
 
 class Breakdown(msgspec.Struct, frozen=True):
@@ -82,9 +89,11 @@ def render(
         *updates.line(anomaly, kind, update, acknowledgeable=recipient == "deployment", first_total=first_total),
         *answers(anomaly, kind, account, table),
     ]
-    bottom = [*_prevent(anomaly), *_why(anomaly), *gaps(anomaly), *_record(anomaly), *_act(anomaly, recipient)]
-    text = "\n".join([*_laid_out(top), "", *_commands(anomaly), "", *_laid_out(bottom)])
-    return Mail(subject=_subject(anomaly, kind, account, table), text=text + "\n")
+    why = _why(anomaly)
+    bottom = [*_prevent(anomaly), *why, *gaps(anomaly), *_record(anomaly), *_act(anomaly, recipient)]
+    text = "\n".join([*_laid_out([*top, *_check(anomaly)]), "", *_commands(anomaly), "", *_laid_out(bottom)])
+    brief = tuple(line for line in (*top, *why) if line[0] not in ("", "IN"))
+    return Mail(subject=_subject(anomaly, kind, account, table), text=text + "\n", brief=brief)
 
 
 def answers(anomaly: Anomaly, kind: Kind, account: Account | None, table: Breakdown | None = None) -> list[Line]:
@@ -97,6 +106,11 @@ def answers(anomaly: Anomaly, kind: Kind, account: Account | None, table: Breakd
         *_more(anomaly),
         ("OWNER", _owner(anomaly, account)),
     ]
+
+
+def _check(anomaly: Anomaly) -> list[Line]:
+    """What tells an incident from work: the first questions, for all of them stand under RECORD."""
+    return _under("CHECK", [inert(step.text, _SENTENCE) for step in _steps(anomaly, "check")[:_CHECKS_SHOWN]])
 
 
 def _laid_out(lines: Iterable[Line]) -> list[str]:
@@ -118,7 +132,7 @@ def _is_attempts(anomaly: Anomaly) -> bool:
 def _things(anomaly: Anomaly, kind: Kind) -> str:
     if _is_attempts(anomaly):
         return f"{words.several(anomaly.total, 'refused call', 'refused calls')} for {kind.many}"
-    groups = {inert(name, 30): count for name, count in anomaly.groups.items()}
+    groups = {inert(name, 50): count for name, count in anomaly.groups.items()}
     return words.things(anomaly.total, groups, kind.one, kind.many)
 
 
@@ -133,14 +147,14 @@ def _subject(anomaly: Anomaly, kind: Kind, account: Account | None, table: Break
     number = ascii_line(anomaly.account_id, 14)
     name = ascii_line(_name(anomaly, account), 22)
     where = number if name == number else f"{name} {number}"
-    mixed = len(anomaly.groups) > 1 and not _is_attempts(anomaly)
-    things = words.several(anomaly.total, kind.one, kind.many) if mixed else _things(anomaly, kind)
-    parts = [*_accounts(table), ascii_line(things, 34)]
-    if anomaly.cost.usd_per_hour is not None and not costs_nothing(kind, anomaly.kind):
-        parts.append(_rate(anomaly))
-    parts.extend(_doer_in_short(anomaly))
+    things = _things(anomaly, kind)
+    bare = things if _is_attempts(anomaly) else words.several(anomaly.total, kind.one, kind.many)
+    rate = anomaly.cost.usd_per_hour is not None and not costs_nothing(kind, anomaly.kind)
+    parts = [*([_rate(anomaly)] if rate else []), *_doer_in_short(anomaly)]
     head = f"[{anomaly.severity:.1f} {label(anomaly.severity)}{state}] {where}: "
-    return ascii_line(head + ", ".join(parts), SUBJECT_CHARACTERS)
+    texts = (", ".join([*_accounts(table), said, *parts]) for said in (things, bare))
+    full, short = (ascii_line(head + text, 2 * SUBJECT_CHARACTERS) for text in texts)
+    return full if len(full) <= SUBJECT_CHARACTERS else ascii_line(short, SUBJECT_CHARACTERS)
 
 
 def _rate(anomaly: Anomaly) -> str:
@@ -158,7 +172,7 @@ def _doer_in_short(anomaly: Anomaly) -> list[str]:
         return []
     if main.long_lived_key:
         return ["one access key" if main.share > 0.995 else "an access key"]
-    return [ascii_line(wording.identity(main.arn), 24)] if main.arn else []
+    return [ascii_line(wording.identity(main.arn), 40)] if main.arn else []
 
 
 def _name(anomaly: Anomaly, account: Account | None) -> str:
@@ -170,12 +184,7 @@ def _what(anomaly: Anomaly, kind: Kind, table: Breakdown | None) -> list[Line]:
     calls = _said(anomaly, "calls")
     when = words.span(anomaly.first_use, anomaly.last_use) + " UTC"
     if _is_attempts(anomaly):
-        return [
-            (
-                "WHAT",
-                f"{within}{_text(calls[0]) if calls else _things(anomaly, kind)}, {when}; no use and no spend by them",
-            )
-        ]
+        return [("WHAT", f"{within}{_text(calls[0]) if calls else _things(anomaly, kind)}, {when}")]
     sizes = _said(anomaly, "size")
     things = _with_size(_things(anomaly, kind), _text(sizes[0]) if sizes else "")
     by = f" by {_text(calls[0])}" if calls and kind.keep == "events" else ""
@@ -283,17 +292,34 @@ def _commands(anomaly: Anomaly) -> list[str]:
     steps = _steps(anomaly, "contain")
     if not steps:
         return ["No command: the records name no key and no resource that one could stop."]
-    lines = [f"Run in {_account_said(anomaly)}:"]
-    room = _COMMAND_CHARACTERS
-    for number, step in enumerate(steps, start=1):
-        room -= len(step.command or "")
-        if number > _STEPS_SHOWN or (room < 0 and number > 1):
-            left = words.several(len(steps) - number + 1, "more step", "more steps")
-            return [*lines, f"{left}: {_with_id(anomaly, _SHOW)}"]
-        lines.append(f"{number} {inert(step.text, _SENTENCE)}")
+    lines, shown = [f"Run in {_account_said(anomaly)}:"], _fitting(steps)
+    before = ""
+    for number, step in enumerate(shown, start=1):
+        lines.append(f"{number} {_shortened(inert(step.text, _SENTENCE), before)}")
+        before = inert(step.text, _SENTENCE)
         if step.command is not None:
             lines.append("    " + (step.command if _COMMAND.fullmatch(step.command) else _NO_COMMAND))
-    return lines
+    left = len(steps) - len(shown)
+    return [*lines, f"{words.several(left, 'more step', 'more steps')}: {_with_id(anomaly, _SHOW)}"] if left else lines
+
+
+def _fitting(steps: Sequence[Step]) -> list[Step]:
+    """Those that the mail has room for; one with a long command keeps out no short one."""
+    room, shown = _COMMAND_CHARACTERS, list[Step]()
+    for step in steps:
+        size = len(step.command or "")
+        if not shown or (size <= room and len(shown) < _STEPS_SHOWN):
+            room -= size
+            shown.append(step)
+    return shown
+
+
+def _shortened(text: str, before: str) -> str:
+    """The same step in another region names only what differs from the line before."""
+    parts = text.split(", ")
+    pairs = zip(parts[:-1], before.split(", "), strict=False)
+    same = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+    return f"the same, {', '.join(parts[same:])}" if same and len(", ".join(parts[:same])) > _WORTH_SHORTENING else text
 
 
 def _account_said(anomaly: Anomaly) -> str:
@@ -305,9 +331,15 @@ def _account_said(anomaly: Anomaly) -> str:
 
 def _prevent(anomaly: Anomaly) -> list[Line]:
     steps = _steps(anomaly, "prevent")
-    texts = [inert(step.text, _SENTENCE) + (" (policy under RECORD)" if step.command else "") for step in steps]
+    texts = [
+        _with_policy(inert(step.text, _SENTENCE)) if step.command else inert(step.text, _SENTENCE) for step in steps
+    ]
     attack = [f"ATT&CK {inert(step.text, 80)}" for step in _steps(anomaly, "attack")]
     return _under("PREVENT", [*texts, *attack])
+
+
+def _with_policy(text: str) -> str:
+    return f"{text[:-1]}; policy under RECORD)" if text.endswith(")") else f"{text} (policy under RECORD)"
 
 
 def _why(anomaly: Anomaly) -> list[Line]:
@@ -318,20 +350,29 @@ def _why(anomaly: Anomaly) -> list[Line]:
 
 
 def judged(anomaly: Anomaly) -> list[str]:
-    """Why it is unusual: one sentence a finding."""
-    hours = any(finding.window_minutes < _DAY for finding in anomaly.findings)
-    return list(dict.fromkeys(_reason(finding, hours) for finding in anomaly.findings))
+    """Why it is unusual: one sentence a finding.
+
+    A day's window may leave out hours that were told before: what then stands beside more in an hour says nothing new.
+    """
+    limits = [finding for finding in anomaly.findings if finding.detector == "threshold"]
+    most = max((finding.actual for finding in limits if finding.window_minutes < _DAY), default=0.0)
+    rest = [each for each in anomaly.findings if each not in limits or each.window_minutes < _DAY or each.actual > most]
+    return list(dict.fromkeys(_reason(finding, most, anomaly.total) for finding in rest))
 
 
-def _reason(finding: Finding, hours: bool) -> str:
-    """A day's window leaves out the hours that have a finding of their own."""
-    day = "in 24 hours beyond the hours above" if hours else "in 24 hours"
+def _reason(finding: Finding, most: float, total: int) -> str:
+    beyond = most > 0 and finding.actual + most <= total
+    day = "in 24 hours beyond the hours above" if beyond else "in 24 hours"
     return inert(finding.reason.replace(f"in {_DAY} minutes", day), _SENTENCE)
 
 
 def gaps(anomaly: Anomaly) -> list[Line]:
     """What was not judged or not known, each with its reason."""
-    found = [f"{inert(name, 20)}: {inert(why, 80)}" for name, why in sorted(anomaly.ready.items()) if why != "yes"]
+    missing: dict[str, list[str]] = {}
+    for name, why in sorted(anomaly.ready.items()):
+        if why != "yes":
+            missing.setdefault(inert(why, 80), []).append(inert(name, 20).replace("_", " "))
+    found = [f"{', '.join(names)}: {why}" for why, names in missing.items()]
     found.extend(inert(note, _SENTENCE) for note in anomaly.notes)
     if anomaly.truncated:
         found.append("records cut short: part of the quantity is what the request asked for")

@@ -16,6 +16,7 @@ from usage_anomaly.alerts import words
 from usage_anomaly.alerts.mail import Mail
 from usage_anomaly.alerts.plain import ascii_line, inert
 from usage_anomaly.anomalies import Anomaly
+from usage_anomaly.enrichment import wording
 from usage_anomaly.enrichment.accounts import Account, account_type, environment, ownership
 
 MOST_BYTES = 256 * 1_024  # of an SNS message, all its parts together
@@ -23,6 +24,8 @@ SUBJECT_CHARACTERS = 99
 UNKNOWN = "unknown"
 IDS_SHOWN = 10
 _TITLE, _LINE, _VALUE = 200, 300, 100
+_STEPS_SHOWN = 3
+_COMMANDS = "the commands, all ids, the evidence: usage-anomaly show"
 # Slack reads <...> and &; both render the entities. The rest has no escape that works in Slack and in Teams: look-alikes.
 _MARKDOWN = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", "*": "\u2217", "_": "\u02cd", "~": "\u223c", "`": "\u02cb", "|": "\u2223"}
@@ -65,7 +68,7 @@ def custom_notification(anomaly: Anomaly, mail: Mail, rows: Sequence[tuple[str, 
 
     `rows` are labels and texts to stand below the place.
     """
-    steps = [step for step in anomaly.guidance if step.kind == "contain"][:3]
+    steps = list(dict.fromkeys(step.text for step in anomaly.guidance if step.kind == "contain"))
     context = {
         "severity": f"{anomaly.severity:.1f}",
         "account": markdown(anomaly.account_id),
@@ -75,10 +78,9 @@ def custom_notification(anomaly: Anomaly, mail: Mail, rows: Sequence[tuple[str, 
     content: dict[str, object] = {
         "textType": "client-markdown",
         "title": markdown(mail.subject, _TITLE),
-        "description": "\n".join(_lines(anomaly, rows)),
+        "description": "\n".join(_lines(anomaly, mail, rows)),
+        "nextSteps": [markdown(text, _LINE) for text in (*steps[:_STEPS_SHOWN], f"{_COMMANDS} {anomaly.id}")],
     }
-    if steps:
-        content["nextSteps"] = [markdown(step.text, _LINE) for step in steps]
     return {
         "version": "1.0",
         "source": "custom",
@@ -97,7 +99,7 @@ def custom_notification(anomaly: Anomaly, mail: Mail, rows: Sequence[tuple[str, 
 def bare_mail(anomaly: Anomaly, gaps: tuple[str, ...]) -> Mail:
     """What is said when the assessment itself failed: the facts of the extent, without any wording that could fail too."""
     when = words.span(anomaly.first_use, anomaly.last_use)
-    what = f"{anomaly.total:,} {inert(anomaly.unit, 60)}"
+    what = wording.counted(anomaly.total, inert(anomaly.unit, 60))
     rows = (
         ("WHAT", f"{what}, {when} UTC; state {anomaly.state}"),
         ("WHERE", f"account {inert(anomaly.account_id, 14)}: {_listed(anomaly.regions)}"),
@@ -109,27 +111,21 @@ def bare_mail(anomaly: Anomaly, gaps: tuple[str, ...]) -> Mail:
     return Mail(
         subject=ascii_line(f"[not assessed] {anomaly.account_id}: {what}", SUBJECT_CHARACTERS),
         text=text + "\n",
+        brief=rows[:-1],
     )
 
 
 def _for_queue(anomaly: Anomaly, mail: Mail) -> str:
-    return msgspec.json.encode({"anomaly": anomaly, "mail": mail}).decode()
+    return msgspec.json.encode({"anomaly": anomaly, "mail": {"subject": mail.subject, "text": mail.text}}).decode()
 
 
-def _lines(anomaly: Anomaly, more: Sequence[tuple[str, str]]) -> list[str]:
-    """The mail's first questions, in a channel's space."""
-    cost = anomaly.cost
-    so_far = "" if cost.usd_so_far is None else f"; {words.about(cost.usd_so_far)} USD so far"
-    who = [statement.text for statement in anomaly.evidence if statement.topic == "who"][:1]
-    ids = f"{anomaly.resource_count:,} resource ids" if anomaly.resource_count else "no resource ids"
+def _lines(anomaly: Anomaly, mail: Mail, more: Sequence[tuple[str, str]]) -> list[str]:
+    """The mail's first lines, in a channel's space."""
     rows = [
-        ("What", f"{anomaly.total:,} {anomaly.unit}, {words.span(anomaly.first_use, anomaly.last_use)} UTC"),
-        ("Where", f"{_place(anomaly)}: {_listed(anomaly.regions)}"),
+        ("Account", _place(anomaly)),
+        *((name.capitalize(), text) for name, text in mail.brief),
         *more,
-        ("Cost", f"{words.usd_per_hour(cost.usd_per_hour)}{so_far}"),
-        ("Who", who[0] if who else "not established"),
         *(("Missing", note) for note in anomaly.notes[:5]),
-        ("Record", f"{anomaly.id}, {ids}"),
     ]
     return [f"*{name}* {markdown(text, _LINE)}" for name, text in rows]
 

@@ -15,7 +15,10 @@ _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uf
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 _MARKS = frozenset({"Mn", "Me"})
 _MOST_MARKS = 2  # on one letter; more are stacked to run over the lines around
-_LINKS = ((re.compile(r"(?i)\b(https?|ftps?|file|mailto|data|javascript):"), r"\1[:]"), (re.compile(r"://"), "[:]//"))
+_LINKS = (
+    (re.compile(r"(?i)\b(https?|ftps?|file|mailto|data|javascript):(?=\S)"), r"\1[:]"),
+    (re.compile(r"://"), "[:]//"),
+)
 _WWW = re.compile(r"(?i)\bwww\.")
 ELLIPSIS = "…"
 

@@ -8,6 +8,7 @@ from usage_anomaly.alerts import words
 from usage_anomaly.alerts.plain import inert
 from usage_anomaly.anomalies import Alert, Anomaly
 from usage_anomaly.catalog import ATTEMPTS, Kind
+from usage_anomaly.enrichment import wording
 
 
 def line(
@@ -33,12 +34,13 @@ def _news(anomaly: Anomaly, kind: Kind, alert: Alert) -> str:
         return f"no new {things} since {_since(anomaly.last_use, alert.at)}{_running(anomaly, kind, '; ')}"
     if alert.reason == "reminder":
         return f"nothing has ended it{_running(anomaly, kind, '; ')}"
-    return _closed(anomaly, things)
+    return _closed(anomaly, kind, things)
 
 
-def _closed(anomaly: Anomaly, things: str) -> str:
+def _closed(anomaly: Anomaly, kind: Kind, things: str) -> str:
+    ended = f"all {anomaly.total:,} {things} are" if anomaly.total != 1 else f"the one {kind.one} is"
     said = {
-        "released": f"closed, all {anomaly.total:,} {things} are released",
+        "released": f"closed, {ended} released",
         "expired": f"closed, no new {things} for a day",
         "withdrawn": "closed, withdrawn: records that came later undo the finding",
         "joined": f"closed, it is one with {inert(anomaly.joined_to or 'another anomaly', 80)}",
@@ -55,7 +57,7 @@ def _running(anomaly: Anomaly, kind: Kind, before: str) -> str:
     return (
         f"{before}{left:,} of {anomaly.total:,} not seen released"
         if left
-        else f"{before}all {anomaly.total:,} released"
+        else f"{before}{wording.released(anomaly.released, anomaly.total, others=False)}"
     )
 
 

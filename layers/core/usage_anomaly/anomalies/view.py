@@ -85,4 +85,6 @@ def _with_rate(series: Series, event: UsageEvent) -> UsageEvent:
     micro = series.earlier_rate(event)
     if micro is None:
         return event
-    return replace(event, usd_per_hour=micro / MICRO, price_basis="rate of the launch or definition read before")
+    return replace(
+        event, usd_per_hour=micro / MICRO, price_basis="list price by their launch or task definition, read before"
+    )

@@ -49,6 +49,7 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     automation_usual: bool = False
     long_lived_key: bool = False
     gpus: float = 0.0
+    image: str | None = None  # the commonest
     identity_changes: int = 0
     days_read: float = 0.0
 
@@ -93,6 +94,7 @@ def find(context: EvidenceContext) -> Evidence:
         long_lived_key=scene.main is not None and scene.main.long_lived_key,
         identity_changes=changes,
         gpus=sum(event.gpus or 0.0 for event in scene.uses),
+        image=wording.commonest(wording.clip(event.image_id or "") for event in scene.uses),
         days_read=scene.days,
     )
     return Evidence(

@@ -29,6 +29,7 @@ from usage_anomaly.enrichment.launchers import (
     SAID,
     SPOT,
 )
+from usage_anomaly.enrichment.wording import clip, commonest
 from usage_anomaly.resources import Run, holder, runs
 from usage_anomaly.usage import UsageEvent
 
@@ -36,6 +37,7 @@ IDS_PER_COMMAND = 50  # an alert shows 50 ids; the record has them all
 PLACES_SHOWN = 20  # commands of one step: accounts and regions
 FUNCTIONS_SHOWN = 3  # per region, the busiest
 FEW = 3  # machines that are named beside what started them
+NEARLY_ALL = 0.9  # of the quantity
 SHARE_TO_STOP = 0.1  # of a region's quantity; who made less is no cause, and stopping it does harm
 
 # A step with one of these slots is about what was used, and repeated for each region; the others are about who used it.
@@ -69,14 +71,18 @@ def facts(
 ) -> Facts:
     """Collect ids, functions and launchers by place.
 
-    What was released after its use is left out, and what only hangs on something else: it has no id to delete it by.
+    What was released after its use is left out, and what only hangs on something else: it has no id to delete it by. So is
+    what others than the one who made nearly all of it use: it stands in the same place by chance.
     """
+    main = actors[0] if actors and actors[0].share >= NEARLY_ALL else None
     resources: dict[Place, dict[str, None]] = {}
     functions: dict[Place, Counter[str]] = {}
     launchers: dict[Place, Counter[str]] = {}
     spot: set[str] = set()
     for event in sorted(uses, key=lambda event: (event.event_time, event.event_id, event.group or "")):
         place = (event.account_id, event.region)
+        if main is not None and event.actor_arn not in (None, main.arn):
+            continue
         running = (each for each in runs(event) if each not in released and holder(each[:3]) is None)
         ids = dict.fromkeys(name for _, _, name, _ in running)
         resources.setdefault(place, {}).update(ids)
@@ -107,9 +113,29 @@ def advise(kind: Kind, facts: Facts, signals: Signals | None = None) -> tuple[St
     What launches stands in for what runs only if its name is not of the caller's own choice.
     """
     known = signals or Signals()
-    checks = [Step(kind="check", text=f"{each.field}, {each.span}: {each.question}") for each in kind.guidance.check]
+    checks = _checks(kind, facts, known)
     attack = Step(kind="attack", text=", ".join(kind.guidance.attack))
     return (*checks, *_contain(kind, facts, known), *_prevent(kind, known), attack)
+
+
+def _checks(kind: Kind, facts: Facts, signals: Signals) -> list[Step]:
+    """The kind's questions, those about a value that is known here first, with it."""
+    long_lived = facts.main is not None and facts.main.long_lived_key
+    launcher = commonest(name for names in facts.launchers.values() for name in names)
+    values = {
+        "userIdentity.accessKeyId": facts.main.access_key_id if facts.main is not None and long_lived else None,
+        "requestParameters.instancesSet.items[].imageId": signals.image,
+        "responseElements.instancesSet.items[].tagSet": launcher,
+    }
+    named = sorted(kind.guidance.check, key=lambda each: not values.get(each.field))
+    return [
+        Step(kind="check", text=f"{each.field}{_is(values.get(each.field))}, {each.span}: {each.question}")
+        for each in named
+    ]
+
+
+def _is(value: str | None) -> str:
+    return f" {clip(value)}" if value else ""
 
 
 def _contain(kind: Kind, facts: Facts, signals: Signals) -> list[Step]:
@@ -132,7 +158,7 @@ def _prevent(kind: Kind, signals: Signals) -> list[Step]:
     for each in kind.guidance.prevent:
         text, policy = each.text, each.policy
         if policy is not None and _FILL_REGIONS in json.dumps(policy):
-            text += " (example, with the regions used before)" if regions else f" (example: replace {_NO_REGION})"
+            text += " (with the regions used before)" if regions else f" (replace {_NO_REGION})"
         steps.append(Step(kind="prevent", text=text, command=_policy(policy, regions or [_NO_REGION])))
     return steps
 
@@ -184,6 +210,8 @@ def against_doer(facts: Facts, signals: Signals, more: Iterable[Contain] = ()) -
     if deny == "ask":
         return [_step(DOERS["ask"], _slots_of(DOERS["ask"], values))]
     if deny == "never":
+        if _deploys(facts) and facts.automation not in PIPELINES:
+            return [_step(DOERS["pipeline"], _slots_of(DOERS["pipeline"], values))]
         values.pop("role", None)
     names = ("role",) if "role" in values else ("key",) if "access_key_id" in values else ("user", "keys")
     steps = []
@@ -208,7 +236,7 @@ def _denial(facts: Facts, signals: Signals) -> str:
     """
     if _role(facts) is None or facts.main is None or facts.main.share < SHARE_TO_STOP:
         return "never"
-    deploys = facts.automation in PIPELINES or (facts.automation or "").startswith("CI")
+    deploys = _deploys(facts)
     if signals.automation_trusted and (deploys or facts.automation in LAUNCHERS):
         return "never"
     if signals.new_actor or signals.days_read < _LONG_ENOUGH:
@@ -216,6 +244,10 @@ def _denial(facts: Facts, signals: Signals) -> str:
     if deploys or facts.automation in LAUNCHERS:
         return "never"
     return "offer" if signals.new_address or signals.new_regions else "ask"
+
+
+def _deploys(facts: Facts) -> bool:
+    return facts.automation in PIPELINES or (facts.automation or "").startswith("CI")
 
 
 def against_spend(kind: Kind, facts: Facts) -> list[Step]:
@@ -227,7 +259,7 @@ def against_spend(kind: Kind, facts: Facts) -> list[Step]:
     )
     steps = [step for each in kind.guidance.contain if _is_regional(each) for step in _each_place(each, others)]
     spot = msgspec.structs.replace(facts, resources={place: ids for place, ids in ended.items() if ids})
-    return [*(step for each in SPOT for step in _each_place(each, spot)), *steps] if facts.spot else steps
+    return [*steps, *(step for each in SPOT for step in _each_place(each, spot))] if facts.spot else steps
 
 
 def _each_place(step: Contain, facts: Facts) -> list[Step]:

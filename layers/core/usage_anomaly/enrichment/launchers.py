@@ -46,7 +46,7 @@ _DENY = '{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny","Action":"*","R
 # Who did it. Denying an identity everything ends its sessions too, which no key's deactivation does.
 DOERS: dict[str, Contain] = {
     "key": Contain(
-        text="the key",
+        text="the key: deactivate it",
         command="aws iam update-access-key --user-name {user} --access-key-id {access_key_id} --status Inactive",
     ),
     "user": Contain(
@@ -65,6 +65,7 @@ DOERS: dict[str, Contain] = {
         command="aws iam put-role-policy --role-name {role} --policy-name deny-until-checked"
         f" --policy-document '{_DENY}'",
     ),
+    "pipeline": Contain(text="the role {role} deploys here: stop the job that does it, not the role", command=""),
     "ask": Contain(text="the role {role} did this here before: ask its owner before denying it anything", command=""),
 }
 ROOT: dict[str, Contain] = {

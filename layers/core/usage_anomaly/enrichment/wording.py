@@ -42,6 +42,14 @@ def several(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
+def counted(number: int, many: str) -> str:
+    """ "1 instance", "2 instances", "1 address", "1 refused call for instances", from a kind's plural."""
+    if number != 1:
+        return f"{number:,} {many}"
+    thing, for_what, rest = many.partition(" for ")
+    return f"1 {thing[:-2] if thing.endswith('sses') else thing.removesuffix('s')}{for_what}{rest}"
+
+
 def percent(share: float) -> str:
     """ "52%"; what is not all or nothing never rounds to it."""
     if 0 < share < 0.005:
@@ -158,7 +166,7 @@ def actor_before(actor: Actor, before: Sequence[UsageEvent], unit: str, days: fl
         return f"{who} is new here: none by it {read_for(days)}"
     quantity = sum(event.quantity for event in before)
     by = "" if tallied else f" by {calls(before)}"
-    return f"{who} used {quantity:,} {unit}{by} {read_for(days)}"
+    return f"{who} used {counted(quantity, unit)}{by} {read_for(days)}"
 
 
 def refused_before(actor: Actor, before: Sequence[UsageEvent], days: float) -> str:
@@ -218,10 +226,12 @@ def regions_before(new: Sequence[str], used: Mapping[str, int], known: Collectio
     """Which of the regions never had this kind: "none of 3 regions used"."""
     if not new:
         return f"{'all' if len(used) > 1 else 'the'} {_region_word(len(used))} used {read_for(days)} too"
-    usual = ", ".join(clip(region) for region in sorted(known)[:3]) or "none"
+    usual = ", ".join(clip(region) for region in sorted(known)[:3])
+    if not known:
+        return f"none in any region {read_for(days)}"
     if len(new) == len(used):
         return f"{'none' if len(used) > 1 else 'not'} used {read_for(days)}; regions used then: {usual}"
-    shown = ", ".join(clip(region) for region in new[:5]) + (", ..." if len(new) > 5 else "")
+    shown = ", ".join(clip(region) for region in new[:5]) + (f" and {len(new) - 5:,} more" if len(new) > 5 else "")
     return f"{len(new)} of {len(used)} not used {read_for(days)}: {shown}"
 
 
@@ -236,7 +246,7 @@ def before(found: Sequence[UsageEvent], names: Sequence[str], begins: datetime |
             f"not established: records begin at {begins:%H:%M}, refused and dry calls of the hour before may be missing"
         )
     if not found:
-        return f"no refused or dry call by the same {' or '.join(names)} in the hour before"
+        return f"no refused or dry call by the same {', '.join(names)} in the hour before"
     runs = groupby(found, key=lambda event: (event.dry_run, event.event_name, event.error_code or ""))
     parts = []
     for (dry, name, code), events in runs:
@@ -268,7 +278,7 @@ def also(found: Sequence[UsageEvent], name: str) -> str:
     units: Counter[str] = Counter()
     for event in found:
         units[event.unit] += event.quantity
-    shown = ", ".join(f"{count:,} {clip(unit)}" for unit, count in _ranked(units, 4))
+    shown = ", ".join(counted(count, clip(unit)) for unit, count in _ranked(units, 4))
     more = f" and {len(units) - 4:,} more kinds" if len(units) > 4 else ""
     return f"same {name} also: {shown}{more}"
 
@@ -306,7 +316,9 @@ def released(gone: int, total: int, others: bool) -> str:
     if gone == 0:
         return "none of these seen released" if others else "no release seen"
     left = max(0, total - gone)
-    return f"{gone:,} of {total:,} released; {left:,} not seen released" if left else f"all {total:,} released"
+    if left:
+        return f"{gone:,} of {total:,} released; {left:,} not seen released"
+    return f"all {total:,} released" if total > 1 else "released"
 
 
 def _ranked(counts: Counter[str], top: int) -> list[tuple[str, int]]:

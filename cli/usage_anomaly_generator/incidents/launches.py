@@ -1,13 +1,8 @@
-"""What goes wrong, and how does it look in the trail?
-
-Shapes of public incident reports, with invented accounts. An incident is a pure function
-`(account, at, rng, *, scale, ...) -> Iterator[Call]`; `at` is the time of its first use (or first refused launch).
-To add one, write it and name it in `INCIDENTS`.
-"""
+"""What goes wrong where instances are launched and functions are called?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from random import Random
 
@@ -196,13 +191,3 @@ def refused_launches(
         why = rng.choice((OVER_QUOTA, NOT_ALLOWED))
         launch = Launch(instance_type, new_ids(rng, "i", rng.randint(1, 4)), "runner")
         yield run(after(at, minutes=minutes * index / total), account, account.region, actor, launch, why)
-
-
-INCIDENTS: dict[str, Callable[..., Iterator[Call]]] = {
-    "leaked_key": leaked_key,
-    "lambda_loop": lambda_loop,
-    "giant_node": giant_node,
-    "provisioner_loop": provisioner_loop,
-    "thin_spread": thin_spread,
-    "refused_launches": refused_launches,
-}
