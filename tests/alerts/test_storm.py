@@ -129,7 +129,7 @@ def test_only_what_stands_in_two_accounts_is_common() -> None:
 def test_a_command_that_serves_all_stands_once() -> None:
     """One key is switched off once, in the account of its user; what differs is said with its account, the largest first."""
     steps = [each for each in one(*everywhere()).together.guidance if each.kind == "contain"]
-    assert steps[0].text == "the key, account 999900001111 (for 31 of 31 accounts)"
+    assert steps[0].text == "the key, account 999900001111, for 31 of 31 accounts"
     assert [each.text for each in steps if "update-access-key" in (each.command or "")] == [steps[0].text]
     assert steps[1].text.startswith("team-00 222200000000: the spend")
     assert steps[2].text.startswith("team-10 222200000010: the spend")
@@ -140,9 +140,7 @@ def test_a_command_of_each_account_says_in_how_many_it_runs() -> None:
     """A role of one name lives in every account: one command, many places to run it."""
     step = Step(kind="contain", text="the role", command="aws iam delete-role --role-name rollout")
     storm = one(*(replace(each, guidance=(step,)) for each in everywhere(12)))
-    assert [each.text for each in storm.together.guidance] == [
-        "the role, in each of 12 accounts (for 12 of 12 accounts)"
-    ]
+    assert [each.text for each in storm.together.guidance] == ["the role, to be run in each: 12 of 12 accounts"]
 
 
 def test_what_is_released_is_summed_up() -> None:

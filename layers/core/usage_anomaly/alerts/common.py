@@ -320,8 +320,8 @@ def _for_many(found: Sequence[tuple[Anomaly, Step]], accounts: int) -> Step:
     step = found[0][1]
     homes = list(dict.fromkeys(_home(anomaly, each) for anomaly, each in found))
     number = len({anomaly.account_id for anomaly, _ in found})
-    where = f", account {homes[0]}" if len(homes) == 1 else f", in each of {len(homes):,} accounts"
-    return replace(step, text=f"{_ACCOUNT.sub('', step.text)}{where} (for {number:,} of {accounts:,} accounts)")
+    where = f", account {homes[0]}, for" if len(homes) == 1 else ", to be run in each:"
+    return replace(step, text=f"{_ACCOUNT.sub('', step.text)}{where} {number:,} of {accounts:,} accounts")
 
 
 def _home(anomaly: Anomaly, step: Step) -> str:
