@@ -115,7 +115,7 @@ def size(uses: Sequence[UsageEvent]) -> str:
     if vcpus:
         told = f"{vcpus:,.4g} vCPUs" if vcpus < 1_000 else f"{vcpus:,.0f} vCPUs"
         total, known = sum(event.quantity for event in uses), sum(event.quantity for event in uses if event.vcpus)
-        parts.append(told if known == total else f"{told} of {known:,}")
+        parts.append(told if known == total else f"{told} in {known:,} of them")
     elif gib:
         parts.append(f"{gib / 1024:,.0f} TiB" if gib >= 10_240 else f"{gib:,.0f} GiB")
     functions: Counter[str] = Counter()
