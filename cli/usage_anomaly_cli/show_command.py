@@ -46,14 +46,17 @@ def show(
     known = catalog.load()
     redaction = redaction_of(redact, redact_key)
     storm = storms.find(identity, source or store.place(), known)
-    kept = storm[1][0] if storm is not None else store.find(identity, source or store.place())
-    if redaction is not None and not kept.redacted:  # its sentences are made; only before that can values be exchanged
+    members = storm[1] if storm is not None else [store.find(identity, source or store.place())]
+    if redaction is not None and not all(
+        each.redacted for each in members
+    ):  # its sentences are made; only before that can values be exchanged
         raise UnusableInput(
             f"{source or 'the last replay'} is not known to be redacted, and a text cannot be: replay again with --redact"
         )
     if storm is not None:
         click.echo(storms.said(*storm, form, known), nl=False)
         return
+    (kept,) = members
     if form == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(kept.anomaly), indent=2).decode())
         return

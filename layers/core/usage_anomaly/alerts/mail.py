@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Literal
 
 import msgspec
@@ -45,6 +45,7 @@ _UPPER = "upper bound: only recorded releases end it"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,120}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _COMMAND = re.compile(r"[ -~]+")
+_LOOKED_FOR = {"BEFORE": ("before",), "ALSO": ("identity", "through", "also"), "ORG": ("organization",)}
 _FIELD_WORDS = (
     ("access_key_id", "key"),
     ("actor_arn", "actor"),
@@ -92,7 +93,7 @@ def render(
     why = _why(anomaly)
     bottom = [*_prevent(anomaly), *why, *gaps(anomaly), *_record(anomaly), *_act(anomaly, recipient)]
     text = "\n".join([*_laid_out([*top, *_check(anomaly)]), "", *_commands(anomaly), "", *_laid_out(bottom)])
-    brief = tuple(line for line in (*top, *why) if line[0] not in ("", "IN"))
+    brief = tuple(_brief(anomaly, top + why))
     return Mail(subject=_subject(anomaly, kind, account, table), text=text + "\n", brief=brief)
 
 
@@ -106,6 +107,16 @@ def answers(anomaly: Anomaly, kind: Kind, account: Account | None, table: Breakd
         *_more(anomaly),
         ("OWNER", _owner(anomaly, account)),
     ]
+
+
+def _brief(anomaly: Anomaly, lines: Iterable[Line]) -> Iterable[Line]:
+    """The first line of each label; where something was looked for, only what was found."""
+    for name, text in lines:
+        if name in _LOOKED_FOR:
+            found = (each for topic in _LOOKED_FOR[name] for each in _said(anomaly, topic) if each.count)
+            yield from ((name, _text(each)) for each in islice(found, 1))
+        elif name not in ("", "IN"):
+            yield name, text
 
 
 def _check(anomaly: Anomaly) -> list[Line]:
@@ -304,14 +315,24 @@ def _commands(anomaly: Anomaly) -> list[str]:
 
 
 def _fitting(steps: Sequence[Step]) -> list[Step]:
-    """Those that the mail has room for; one with a long command keeps out no short one."""
-    room, shown = _COMMAND_CHARACTERS, list[Step]()
-    for step in steps:
-        size = len(step.command or "")
-        if not shown or (size <= room and len(shown) < _STEPS_SHOWN):
-            room -= size
-            shown.append(step)
-    return shown
+    """Those that the mail has room for: of each the first place, then their other places in order."""
+    firsts = {_head(step.text): at for at, step in reversed(list(enumerate(steps)))}
+    room, shown, full = _COMMAND_CHARACTERS, set[int](), set[str]()
+    for at in (*sorted(firsts.values()), *range(len(steps))):
+        size, head = len(steps[at].command or ""), _head(steps[at].text)
+        if at in shown or head in full:
+            continue
+        if shown and (size > room or len(shown) == _STEPS_SHOWN):
+            full.add(head)
+            continue
+        room -= size
+        shown.add(at)
+    return [steps[at] for at in sorted(shown)]
+
+
+def _head(text: str) -> str:
+    """A step without its place."""
+    return text.rpartition(", ")[0] or text
 
 
 def _shortened(text: str, before: str) -> str:

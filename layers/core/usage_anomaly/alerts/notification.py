@@ -7,7 +7,7 @@ markdown: no mention, no link, no formatting.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -55,12 +55,20 @@ def attributes(anomaly: Anomaly, account: Account | None) -> dict[str, str]:
 def message(anomaly: Anomaly, mail: Mail) -> str:
     """The body of a publish with MessageStructure json. Mail takes `default`."""
     chat = msgspec.json.encode(custom_notification(anomaly, mail)).decode()
-    parts = {"default": mail.text, "https": chat, "http": chat, "sqs": _for_queue(anomaly, mail)}
-    body = msgspec.json.encode(parts)
-    if len(body) > MOST_BYTES:
-        parts["sqs"] = _for_queue(replace(anomaly, resource_ids=(), evidence=(), guidance=()), mail)
+    body = b""
+    for queued in _smaller_and_smaller(anomaly):
+        parts = {"default": mail.text, "https": chat, "http": chat, "sqs": _for_queue(queued, mail)}
         body = msgspec.json.encode(parts)
+        if len(body) <= MOST_BYTES:
+            break
     return body.decode()
+
+
+def _smaller_and_smaller(anomaly: Anomaly) -> Iterator[object]:
+    """What a queue gets of it: all, the figures and findings, the name by which the rest is found."""
+    yield anomaly
+    yield replace(anomaly, resource_ids=(), evidence=(), guidance=())
+    yield {"id": anomaly.id, "kind": anomaly.kind, "account_id": anomaly.account_id, "sequence": anomaly.sequence}
 
 
 def custom_notification(anomaly: Anomaly, mail: Mail, rows: Sequence[tuple[str, str]] = ()) -> dict[str, object]:
@@ -84,10 +92,10 @@ def custom_notification(anomaly: Anomaly, mail: Mail, rows: Sequence[tuple[str, 
     return {
         "version": "1.0",
         "source": "custom",
-        "id": f"{anomaly.id}-{anomaly.sequence}",
+        "id": f"{markdown(anomaly.id, _LINE)}-{anomaly.sequence}",
         "content": content,
         "metadata": {
-            "threadId": anomaly.id,
+            "threadId": markdown(anomaly.id, _LINE),
             "summary": markdown(mail.subject, _TITLE),
             "eventType": anomaly.state,
             "relatedResources": [markdown(each) for each in anomaly.resource_ids[:IDS_SHOWN]],
@@ -115,7 +123,7 @@ def bare_mail(anomaly: Anomaly, gaps: tuple[str, ...]) -> Mail:
     )
 
 
-def _for_queue(anomaly: Anomaly, mail: Mail) -> str:
+def _for_queue(anomaly: object, mail: Mail) -> str:
     return msgspec.json.encode({"anomaly": anomaly, "mail": {"subject": mail.subject, "text": mail.text}}).decode()
 
 

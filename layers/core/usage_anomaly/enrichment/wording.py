@@ -121,7 +121,9 @@ def size(uses: Sequence[UsageEvent]) -> str:
     gpus, vcpus, gib = (sum(value or 0.0 for value in values) for values in _measures(uses))
     parts = [f"{gpus:,.0f} GPUs"] if gpus else []
     if vcpus:
-        parts.append(f"{vcpus:,.4g} vCPUs" if vcpus < 1_000 else f"{vcpus:,.0f} vCPUs")
+        told = f"{vcpus:,.4g} vCPUs" if vcpus < 1_000 else f"{vcpus:,.0f} vCPUs"
+        total, known = sum(event.quantity for event in uses), sum(event.quantity for event in uses if event.vcpus)
+        parts.append(told if known == total else f"{told} in {known:,} of them")
     elif gib:
         parts.append(f"{gib / 1024:,.0f} TiB" if gib >= 10_240 else f"{gib:,.0f} GiB")
     functions: Counter[str] = Counter()

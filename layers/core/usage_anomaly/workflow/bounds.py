@@ -38,7 +38,7 @@ def fit(anomaly: Anomaly, most: int = MOST_BYTES) -> Anomaly:
 
 
 def _commands(anomaly: Anomaly) -> Anomaly:
-    """Commands beyond those that a mail shows."""
+    """Commands beyond the first; a mail shows as many as it has room for."""
     contain = [step for step in anomaly.guidance if step.kind == "contain"]
     others = tuple(step for step in anomaly.guidance if step not in contain[_FEW:])
     return replace(anomaly, guidance=others)
