@@ -129,7 +129,7 @@ def test_only_what_stands_in_two_accounts_is_common() -> None:
 def test_a_command_that_serves_all_stands_once() -> None:
     """One key is switched off once, in the account of its user; what differs is said with its account, the largest first."""
     steps = [each for each in one(*everywhere()).together.guidance if each.kind == "contain"]
-    assert steps[0].text == "the key, account 999900001111, for 31 of 31 accounts"
+    assert steps[0].text == "the key: deactivate it, account 999900001111, for 31 of 31 accounts"
     assert [each.text for each in steps if "update-access-key" in (each.command or "")] == [steps[0].text]
     assert steps[1].text.startswith("team-00 222200000000: the spend")
     assert steps[2].text.startswith("team-10 222200000010: the spend")

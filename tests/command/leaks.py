@@ -26,7 +26,7 @@ PUBLIC = re.compile(
 # Words of our own sentences, or of every trail, that some field holds too.
 WORDS = {"AWS", "Internal", "Linux", "all", "account", "id", "name", "person", "session", "source", "trail", "user"}
 WORDS |= {"version", "aws", "sda1", "sdb", "a-role", "user-name", "user.name", "elasticmapreduce", "namespace"}
-WORDS |= {"IP", "autoscaling", "cli", "internal", "logs"}
+WORDS |= {"IP", "autoscaling", "cli", "internal", "logs", "Name", "app", "family", "main"}
 POLICIES = re.compile(r"AdministratorAccess|ReadOnlyAccess|AmazonSSMManagedInstanceCore|AWSCompromisedKeyQuarantineV\d")
 LEAST = 3
 

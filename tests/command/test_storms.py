@@ -62,12 +62,13 @@ def test_the_table_has_one_row_for_the_storm_and_one_for_each_critical_account(r
     """29 rows of one cause hide the two that matter."""
     lines = replayed().stdout.splitlines()
     header = next(place for place, line in enumerate(lines) if line.startswith("SEV"))
-    storm, first, second, summary, _, following = lines[header + 1 :]
+    storm, first, second, summary, _, following, doer = lines[header + 1 :]
     assert "organization  31 accounts: 330 instances (290 c5.4xlarge, 40 p3.16xlarge), us-east-1" in storm
     assert storm.endswith("key AKIAIOSFODNN7EXAMPLE")
     assert [line.split()[1] for line in (first, second)] == list(CRITICAL)
     assert summary.startswith("31 told (31 of them in one storm), 0 recorded.")
     assert following == f"Next     usage-anomaly show {STORM}"
+    assert doer.strip().startswith("usage-anomaly actor AKIAIOSFODNN7EXAMPLE ")
 
 
 def test_with_all_every_account_has_its_row_too(replayed: Command) -> None:

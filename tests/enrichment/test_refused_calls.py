@@ -33,7 +33,7 @@ def test_an_anomaly_of_refused_calls_does_not_stand_before_itself() -> None:
     fields = {"kind": "api.denied", "event_name": "ListUsers", "resource_ids": (), "error_code": "AccessDenied"}
     events = [event(each, at("9:40"), **{**incidents.THIEF, **fields}) for each in range(60)]
     found = find(context("api.denied", [*incidents.habit(3, incidents.KARPENTER), *events]))
-    assert texts(found, "before") == ["no refused or dry call by the same key or actor or address in the hour before"]
+    assert texts(found, "before") == ["no refused or dry call by the same key, actor, address in the hour before"]
 
 
 def test_refused_calls_of_a_busy_kind_are_all_counted() -> None:
