@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+import pytest
 from tests.enrichment import incidents
 from tests.enrichment.incidents import at, context, event
 from tests.enrichment.test_evidence import EC2, assert_grounded
 
+from usage_anomaly.catalog import Catalog
+from usage_anomaly.enrichment import guidance
 from usage_anomaly.enrichment.evidence import IDENTITY, find
 from usage_anomaly.usage import UsageEvent
 
@@ -42,6 +46,32 @@ def test_what_the_key_changed_in_users_and_permissions_is_told_with_its_times() 
     )
     assert (said.count, found.signals.identity_changes) == (3, 3)
     assert_grounded(found, events)
+
+
+@pytest.mark.parametrize(
+    ("changes", "offered"),
+    [
+        ({}, True),
+        ({"new_address": None}, False),
+        ({"long_lived_key": True}, True),
+        ({"automation_trusted": True}, False),
+    ],
+)
+def test_the_user_it_made_is_stopped_too(changes: dict[str, Any], offered: bool, catalog: Catalog) -> None:
+    """Who only stops the key leaves the thief a door; a deployment's users are no door."""
+    made = changed(1, "10:02", "CreateUser", event_source="iam.amazonaws.com")
+    events = [
+        *incidents.stolen_key(),
+        made,
+        changed(2, "10:03", "CreateUser", event_source="sso-directory.amazonaws.com"),
+    ]
+    found = find(context(EC2, events))
+    assert found.signals.users_made == ("svc-bk",)
+    known = {"new_actor": False, "long_lived_key": False, "new_address": True}
+    signals = msgspec.structs.replace(found.signals, **{**known, **changes})
+    facts = guidance.facts([], {}, incidents.ACCOUNT, found.actors, None)
+    commands = [step.command or "" for step in guidance.advise(catalog.kinds[EC2], facts, signals)]
+    assert any(each.startswith("aws iam put-user-policy --user-name svc-bk ") for each in commands) == offered
 
 
 def test_that_nothing_was_changed_is_said_with_how_far_back_was_looked() -> None:

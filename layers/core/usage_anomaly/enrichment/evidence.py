@@ -29,6 +29,7 @@ IDENTITY = "identity.changes"
 _ACTORS_SHOWN = 5
 _NEARLY_ALL = 0.9  # of the quantity: what is left is small enough to leave running
 _REGIONS_KEPT = 40
+_USERS_KEPT = 5
 
 
 class Signals(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,7 @@ class Signals(msgspec.Struct, frozen=True, kw_only=True):
     gpus: float = 0.0
     image: str | None = None  # the commonest
     identity_changes: int = 0
+    users_made: tuple[str, ...] = ()  # among them
     days_read: float = 0.0
 
 
@@ -92,7 +94,8 @@ def find(context: EvidenceContext) -> Evidence:
         automation_trusted=_trusted(automation, new_actor),
         automation_usual=automation.name is not None and habits.usual(scene.uses, scene.before, automation.name),
         long_lived_key=scene.main is not None and scene.main.long_lived_key,
-        identity_changes=changes,
+        identity_changes=len(changes),
+        users_made=_users_made(changes),
         gpus=sum(event.gpus or 0.0 for event in scene.uses),
         image=wording.commonest(wording.clip(event.image_id or "") for event in scene.uses),
         days_read=scene.days,
@@ -269,19 +272,26 @@ def _by_mark(scene: Scene, base: Query) -> list[tuple[str, Query, list[UsageEven
     return [(name, query, matching(query, scene.context.others(query))) for name, query in queries]
 
 
-def _identity(scene: Scene) -> tuple[int, tuple[Statement, ...]]:
+def _identity(scene: Scene) -> tuple[Sequence[UsageEvent], tuple[Statement, ...]]:
     """Users, keys and permissions that the same doer changed in the day before and since: how it means to come back."""
     if scene.context.kind == IDENTITY or scene.context.account == ORGANIZATION:
-        return 0, ()
+        return (), ()
     base = Query(
         kind=IDENTITY, direction="use", account_id=scene.context.account, start=scene.first - ELSEWHERE, end=scene.last
     )
     tried = _by_mark(scene, base)
     if not tried:
-        return 0, ()
+        return (), ()
     name, query, found = next((each for each in tried if each[2]), tried[0])
     text = wording.identity_changes(found, name, _begins_after(scene, base.start or scene.first))
-    return len(found), (state("identity", text, query, found),)
+    return found, (state("identity", text, query, found),)
+
+
+def _users_made(changes: Sequence[UsageEvent]) -> tuple[str, ...]:
+    made = (
+        event for event in changes if event.event_name == "CreateUser" and event.event_source == "iam.amazonaws.com"
+    )
+    return tuple(dict.fromkeys(wording.clip(name) for event in made for name in event.resource_ids))[:_USERS_KEPT]
 
 
 def _also(scene: Scene) -> tuple[Statement, ...]:

@@ -139,7 +139,7 @@ def _is(value: str | None) -> str:
 
 
 def _contain(kind: Kind, facts: Facts, signals: Signals) -> list[Step]:
-    doer = against_doer(facts, signals, kind.guidance.contain)
+    doer = [*against_doer(facts, signals, kind.guidance.contain), *_against_made(signals)]
     launcher, named = _against_launcher(facts)
     spend = against_spend(kind, facts)
     if signals.automation_trusted:
@@ -222,6 +222,13 @@ def against_doer(facts: Facts, signals: Signals, more: Iterable[Contain] = ()) -
             steps.append(msgspec.structs.replace(step, text=f"{step.text}; {_UNSURE}") if unsure else step)
     commands = [step.command for step in steps]
     return [step for at, step in enumerate(steps) if step.command is None or step.command not in commands[:at]]
+
+
+def _against_made(signals: Signals) -> list[Step]:
+    """The users by which an intruder means to come back; who is known here makes users as part of the work."""
+    strange = signals.long_lived_key or signals.new_actor or signals.new_address
+    users = signals.users_made if strange and not signals.automation_trusted else ()
+    return [_step(DOERS["made"], {"user": (user,)}) for user in users]
 
 
 def _slots_of(step: Contain, values: Values) -> Values:

@@ -55,6 +55,12 @@ DOERS: dict[str, Contain] = {
         command="aws iam put-user-policy --user-name {user} --policy-name deny-until-checked"
         f" --policy-document '{_DENY}'",
     ),
+    "made": Contain(
+        text="the user it made: deny everything until somebody has looked"
+        " (undo: aws iam delete-user-policy --user-name {user} --policy-name deny-until-checked)",
+        command="aws iam put-user-policy --user-name {user} --policy-name deny-until-checked"
+        f" --policy-document '{_DENY}'",
+    ),
     "keys": Contain(
         text="the user's keys, one of which may have made the session: deactivate them (update-access-key)",
         command="aws iam list-access-keys --user-name {user}",
