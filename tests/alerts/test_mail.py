@@ -16,7 +16,7 @@ import pytest
 from tests.enrichment import incidents
 
 from usage_anomaly.alerts.mail import Mail, render
-from usage_anomaly.anomalies import Alert, Anomaly
+from usage_anomaly.anomalies import Alert, Anomaly, Step
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.evidence import ORGANIZATION
 
@@ -222,3 +222,18 @@ def test_doers_that_are_not_named_are_counted(catalog: Catalog) -> None:
     kind = catalog.kinds["ec2.instances"]
     mail = render(incidents.told(kind, events, []), kind, None, update=1, recipient="replay")
     assert "others: 3 of 8" in mail.text
+
+
+def test_every_step_is_named_before_the_places_of_one(catalog: Catalog) -> None:
+    """Forty regions to stop in must not hide how it is ended for good, nor a long command a short one."""
+    places = [
+        Step(kind="contain", text=f"the spend: stop them, us-{at}", command="x" * (3_000 if at == 1 else 150))
+        for at in range(40)
+    ]
+    last = [Step(kind="contain", text="for good, us-0", command="y"), Step(kind="contain", text="ask the owner")]
+    anomaly = msgspec.structs.replace(_stolen_key(catalog), guidance=(*places, *last))
+    text = render(anomaly, catalog.kinds["ec2.instances"], None, update=1, recipient="replay").text
+    shown = re.findall(r"^\d+ (?!more steps)(.*)", text, re.MULTILINE)
+    assert shown[:2] == ["the spend: stop them, us-0", "the same, us-1"]
+    assert shown[-2:] == ["for good, us-0", "ask the owner"]
+    assert f"{42 - len(shown)} more steps: usage-anomaly show" in text

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from usage_anomaly.alerts import words
+from usage_anomaly.catalog import Catalog
+from usage_anomaly.enrichment import wording
 
 
 @pytest.mark.parametrize(
@@ -64,3 +66,12 @@ def test_unknown_is_said() -> None:
     """A price nobody knows is not 0."""
     assert words.usd_per_hour(None) == "unknown"
     assert words.usd_per_hour(0.0) == "0 USD/h"
+
+
+def test_one_of_each_kind_is_said_as_one(catalog: Catalog) -> None:
+    """ "1 purchases" costs the reader's trust in the figures beside it."""
+    assert {wording.counted(1, kind.many) for kind in catalog.kinds.values()} == {
+        f"1 {kind.one}" for kind in catalog.kinds.values()
+    }
+    assert wording.counted(1, "refused calls for instances") == "1 refused call for instances"
+    assert wording.counted(2_000, "purchases") == "2,000 purchases"

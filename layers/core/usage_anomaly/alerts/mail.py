@@ -6,16 +6,15 @@ Every value from a record or a tag passes `plain.inert`; nothing stands in a com
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from itertools import islice, takewhile
+from collections.abc import Iterable
+from itertools import islice
 from typing import Literal
 
 import msgspec
 
-from usage_anomaly.alerts import updates, words
+from usage_anomaly.alerts import commands, updates, words
 from usage_anomaly.alerts.plain import ascii_line, inert
-from usage_anomaly.anomalies import Anomaly, Statement, Step
+from usage_anomaly.anomalies import Anomaly, Statement
 from usage_anomaly.catalog import ATTEMPTS, Kind, costs_nothing, has_price
 from usage_anomaly.detection import Finding
 from usage_anomaly.enrichment import wording
@@ -35,16 +34,8 @@ _ACCOUNTS_SHOWN = 20
 _WHO_SHOWN = 6
 _REASONS_SHOWN = 5
 _CHECKS_SHOWN = 2
-_STEPS_SHOWN = 20
-_COMMAND_CHARACTERS = 4_000  # room for 50 ids in each of three regions
-_SHOW = "usage-anomaly show {}"
-_NO_COMMAND = "no command: it holds characters that none needs"
 _DAY = 1_440
-_WORTH_SHORTENING = 12  # characters of a step's text
 _UPPER = "upper bound: only recorded releases end it"
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,120}")
-_ACCOUNT = re.compile(r"[0-9]{12}")
-_COMMAND = re.compile(r"[ -~]+")
 _LOOKED_FOR = {"BEFORE": ("before",), "ALSO": ("identity", "through", "also"), "ORG": ("organization",)}
 _FIELD_WORDS = (
     ("access_key_id", "key"),
@@ -92,7 +83,7 @@ def render(
     ]
     why = _why(anomaly)
     bottom = [*_prevent(anomaly), *why, *gaps(anomaly), *_record(anomaly), *_act(anomaly, recipient)]
-    text = "\n".join([*_laid_out([*top, *_check(anomaly)]), "", *_commands(anomaly), "", *_laid_out(bottom)])
+    text = "\n".join([*_laid_out([*top, *_check(anomaly)]), "", *commands.lines(anomaly), "", *_laid_out(bottom)])
     brief = tuple(_brief(anomaly, top + why))
     return Mail(subject=_subject(anomaly, kind, account, table), text=text + "\n", brief=brief)
 
@@ -121,7 +112,9 @@ def _brief(anomaly: Anomaly, lines: Iterable[Line]) -> Iterable[Line]:
 
 def _check(anomaly: Anomaly) -> list[Line]:
     """What tells an incident from work: the first questions, for all of them stand under RECORD."""
-    return _under("CHECK", [inert(step.text, _SENTENCE) for step in _steps(anomaly, "check")[:_CHECKS_SHOWN]])
+    return _under(
+        "CHECK", [inert(step.text, _SENTENCE) for step in commands.steps_of(anomaly, "check")[:_CHECKS_SHOWN]]
+    )
 
 
 def _laid_out(lines: Iterable[Line]) -> list[str]:
@@ -294,68 +287,12 @@ def _owner(anomaly: Anomaly, account: Account | None) -> str:
     return ", ".join(parts) or "not known: the account has no tag Owner, Team or CostCenter"
 
 
-def _steps(anomaly: Anomaly, kind: str) -> list[Step]:
-    return [step for step in anomaly.guidance if step.kind == kind]
-
-
-def _commands(anomaly: Anomaly) -> list[str]:
-    """Numbered, the command on a line of its own: ready to paste."""
-    steps = _steps(anomaly, "contain")
-    if not steps:
-        return ["No command: the records name no key and no resource that one could stop."]
-    lines, shown = [f"Run in {_account_said(anomaly)}:"], _fitting(steps)
-    before = ""
-    for number, step in enumerate(shown, start=1):
-        lines.append(f"{number} {_shortened(inert(step.text, _SENTENCE), before)}")
-        before = inert(step.text, _SENTENCE)
-        if step.command is not None:
-            lines.append("    " + (step.command if _COMMAND.fullmatch(step.command) else _NO_COMMAND))
-    left = len(steps) - len(shown)
-    return [*lines, f"{words.several(left, 'more step', 'more steps')}: {_with_id(anomaly, _SHOW)}"] if left else lines
-
-
-def _fitting(steps: Sequence[Step]) -> list[Step]:
-    """Those that the mail has room for: of each the first place, then their other places in order."""
-    firsts = {_head(step.text): at for at, step in reversed(list(enumerate(steps)))}
-    room, shown, full = _COMMAND_CHARACTERS, set[int](), set[str]()
-    for at in (*sorted(firsts.values()), *range(len(steps))):
-        size, head = len(steps[at].command or ""), _head(steps[at].text)
-        if at in shown or head in full:
-            continue
-        if shown and (size > room or len(shown) == _STEPS_SHOWN):
-            full.add(head)
-            continue
-        room -= size
-        shown.add(at)
-    return [steps[at] for at in sorted(shown)]
-
-
-def _head(text: str) -> str:
-    """A step without its place."""
-    return text.rpartition(", ")[0] or text
-
-
-def _shortened(text: str, before: str) -> str:
-    """The same step in another region names only what differs from the line before."""
-    parts = text.split(", ")
-    pairs = zip(parts[:-1], before.split(", "), strict=False)
-    same = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
-    return f"the same, {', '.join(parts[same:])}" if same and len(", ".join(parts[:same])) > _WORTH_SHORTENING else text
-
-
-def _account_said(anomaly: Anomaly) -> str:
-    if anomaly.account_id == ORGANIZATION:
-        return "each account named"
-    known = _ACCOUNT.fullmatch(anomaly.account_id)
-    return f"account {anomaly.account_id if known else inert(anomaly.account_id, 14)}"
-
-
 def _prevent(anomaly: Anomaly) -> list[Line]:
-    steps = _steps(anomaly, "prevent")
+    steps = commands.steps_of(anomaly, "prevent")
     texts = [
         _with_policy(inert(step.text, _SENTENCE)) if step.command else inert(step.text, _SENTENCE) for step in steps
     ]
-    attack = [f"ATT&CK {inert(step.text, 80)}" for step in _steps(anomaly, "attack")]
+    attack = [f"ATT&CK {inert(step.text, 80)}" for step in commands.steps_of(anomaly, "attack")]
     return _under("PREVENT", [*texts, *attack])
 
 
@@ -401,7 +338,7 @@ def gaps(anomaly: Anomaly) -> list[Line]:
 
 
 def _record(anomaly: Anomaly) -> list[Line]:
-    command = _with_id(anomaly, _SHOW)
+    command = commands.with_id(anomaly, commands.SHOW)
     ids = f" ({words.several(anomaly.resource_count, 'id', 'ids')})" if anomaly.resource_count else ""
     return [("RECORD", f"{command}{ids}")]
 
@@ -410,10 +347,4 @@ def _act(anomaly: Anomaly, recipient: Recipient) -> list[Line]:
     if recipient != "deployment":
         return []
     suppress = 'usage-anomaly suppress {} --until YYYY-MM-DD --up-to QUANTITY --reason "..."'
-    return _under("ACT", [_with_id(anomaly, "usage-anomaly ack {}"), _with_id(anomaly, suppress)])
-
-
-def _with_id(anomaly: Anomaly, command: str) -> str:
-    if _ID.fullmatch(anomaly.id):
-        return command.format(anomaly.id)
-    return "no command: the account's id in the records is not of the known form"
+    return _under("ACT", [commands.with_id(anomaly, "usage-anomaly ack {}"), commands.with_id(anomaly, suppress)])
