@@ -61,6 +61,7 @@ _PACKED = msgspec.json.Decoder(_Packed)
 _LOG_EVENT = msgspec.json.Decoder(_LogEvent)
 
 _UNREADABLE = (msgspec.DecodeError, RecursionError)
+_LOG_BEGINS = b'{"Records":['
 _MINUTE = re.compile(r"_(\d{8}T\d{4}Z)_[^/]*$")
 # The beginning of a log object, of a page of looked-up events, or of a plain list.
 _LIST_BEGINS = re.compile(rb'(\{[ \t\r\n]*"(Records|Events)"[ \t\r\n]*:[ \t\r\n]*)?\[')
@@ -93,8 +94,9 @@ def read_payload(
     """
     tally = Tally(regions, wanted)
     text, cut = unpack(packed, tally)
-    foreign = foreign_content(text)
-    if foreign is not None:
+    if text.startswith(_LOG_BEGINS):  # as most do, and most are small: each further question costs
+        _read_json(text, cut, tally, nested=False)
+    elif (foreign := foreign_content(text)) is not None:
         tally.reject(foreign)
     elif is_table(text):
         read_table(bytes(text), cut, tally)
@@ -111,13 +113,16 @@ def read_log(text: Text) -> list[Record]:
 
 
 def _read_text(text: bytes | bytearray, cut: bool, tally: Tally, nested: bool = False) -> None:
-    """Read a text: in one step where all of it is as CloudTrail writes it, else document by document."""
+    """Read a text that may be a log subscription's payload, or nothing."""
     if not text or text.isspace():
         if not tally.anything_said():
             tally.reject("empty")
-        return
-    if subscription.begins(text) and _read_whole_subscription(text, tally, nested):
-        return
+    elif not (subscription.begins(text) and _read_whole_subscription(text, tally, nested)):
+        _read_json(text, cut, tally, nested)
+
+
+def _read_json(text: bytes | bytearray, cut: bool, tally: Tally, nested: bool) -> None:
+    """Read a text in one step where all of it is as CloudTrail writes it, else document by document."""
     try:
         records = read_log(text)
     except _UNREADABLE:
