@@ -80,7 +80,7 @@ READERS: dict[str, Reader] = {
 
 def main() -> None:
     rounds, scale = arguments(__doc__)
-    for share in (0.01, 0.8):
+    for share in (0.01, 0.3, 0.8):
         lot = Random(3)
         payloads = [payload(lot, 300, share) for _ in range(80 // scale)]
         expected, records = ours(payloads), 300 * len(payloads)
