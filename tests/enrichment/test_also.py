@@ -94,3 +94,15 @@ def test_what_else_the_doer_used_is_told_once() -> None:
     found = find(context(EC2, events))
     assert [each.text for each in found.statements if each.topic == "also"] == ["same key also: 40 tasks"]
     assert_grounded(found, events)
+
+
+def test_a_planted_tool_in_one_of_fifty_calls_is_not_named() -> None:
+    """An intruder who sends one call with Terraform's user agent must not have the on-call engineer look for a pipeline."""
+    plain = [event(number, at("10:00"), **incidents.THIEF) for number in range(49)]
+    agent = "APN/1.0 HashiCorp/1.0 Terraform/1.9.8 (+https://www.terraform.io)"
+    planted = event(49, at("10:01"), **{**incidents.THIEF, "user_agent": agent})
+    found = find(context(EC2, [*plain, planted]))
+    assert found.automation is None
+    (said,) = (each for each in found.statements if each.topic == "automation")
+    assert said.text == "no one automation made more than half of 50: Terraform 1"
+    assert_grounded(found, [*plain, planted])
