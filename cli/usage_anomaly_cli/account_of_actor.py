@@ -235,7 +235,8 @@ def _created(told: Told) -> list[str]:
     for at, (created, time) in enumerate(list(found.items())[:CREATED_SHOWN]):
         whose = f" of {inert(created.whose, 120)}" if created.whose else ""
         lines.append(_said("" if at else "Created", f"{day(time)} {time:%H:%M:%S} {created.what}{whose}"))
-        lines.append(f"{'':<{WIDTH}}    usage-anomaly actor {quoted(created.identity)} {told.paths}")
+        end = "-- " if created.identity.startswith("-") else ""  # a user's name may look like an option
+        lines.append(f"{'':<{WIDTH}}    usage-anomaly actor {end}{quoted(created.identity)} {told.paths}")
     if len(found) > CREATED_SHOWN:
         lines.append(_said("", f"{len(found) - CREATED_SHOWN:,} more (--format jsonl)"))
     return lines

@@ -98,7 +98,8 @@ MODEL = re.compile(
 )
 CODE = re.compile(r"[A-Za-z][A-Za-z0-9]{1,60}(?:\.[A-Za-z][A-Za-z0-9]{1,60}){0,3}")  # of a call or an error
 SERVICE_ROLE = re.compile(r"(AWSServiceRoleFor[A-Za-z0-9]+)(?:_(.+))?", re.DOTALL)
-VERSION = re.compile(r"[-/]?v?[0-9]+(?:\.[0-9]+)*")
+# Four numbers may be an address, twelve digits an account.
+VERSION = re.compile(r"[-/]?v?[0-9]{1,5}(?:\.[0-9]{1,5}){0,2}(?![0-9.])")
 
 # What the rules for automations look for in names and user agents.
 NAME_MARKS = [mark for mark in MARKS if mark.field in ("role", "session")]

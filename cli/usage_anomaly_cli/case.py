@@ -149,7 +149,7 @@ class Case:
     def steps(self, catalog: Catalog) -> list[Step]:
         """What stops the doer, then what it made that still runs."""
         uses = self.uses()
-        steps = [step for actor in self._actors() for step in guidance.against_doer(_facts(actor), Signals())]
+        steps = [step for each in self._actors() for step in guidance.against_doer(_facts(each), self._signals(each))]
         for kind in sorted({event.kind for event in uses}):
             ours = [event for event in uses if event.kind == kind]
             facts = guidance.facts(ours, self.released(ours), "", (), None)
@@ -158,6 +158,14 @@ class Case:
             ]
         commands = [step.command for step in steps]
         return [step for at, step in enumerate(steps) if step.command is None or step.command not in commands[:at]]
+
+    def _signals(self, actor: Actor) -> Signals:
+        """Whether all that it did is known and of one day: a role that changed things on an earlier day works here."""
+        span = self.last - self.first if self.first is not None and self.last is not None else timedelta()
+        changes = (done.deed for done in self.done.values() if done.deed.mark != "read")
+        times = [deed.time for deed in changes if deed.arn and role_of(deed.arn) == actor.arn]
+        new = not self.outside and (not times or max(times) - min(times) < timedelta(days=1))
+        return Signals(days_read=span / timedelta(days=1), new_actor=new)
 
     def _actors(self) -> list[Actor]:
         """Those that made the calls, first those that changed the most; who only read is stopped only if nobody changed."""

@@ -41,6 +41,7 @@ ROUNDS = 8
 ID_DIGITS = 17  # as many as AWS writes today
 
 _SEPARATORS = re.compile(r"([:/#|])")
+_AWS_MANAGED = re.compile("arn:[^:]*:[^:]*:[^:]*:aws:")
 _QUOTED = re.compile(r" \(.*\)", re.DOTALL)  # what a library said of a file may hold its name
 
 
@@ -87,7 +88,12 @@ class Redaction:
         """One call of a doer."""
         made = deed.created
         created = made and Created(made.what, self.text(made.identity), self.text(made.whose) if made.whose else None)
-        about, ids = tuple(map(self.text, deed.about)), tuple(map(self.text, deed.ids))
+        # That AWS manages a policy is known once a call got through with it; a refused one may name anything.
+        refused = deed.outcome == "refused"
+        about = tuple(
+            self.name(each) if refused and _AWS_MANAGED.match(each) else self.text(each) for each in deed.about
+        )
+        ids = tuple(map(self.text, deed.ids))
         used = tuple(Used(each.quantity, each.unit, each.group and self.group(each.group)) for each in deed.used)
         return _exchanged(deed, self._of_deeds, about=about, ids=ids, used=used, created=created)
 

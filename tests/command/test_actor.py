@@ -170,6 +170,42 @@ def test_what_the_doer_made_is_told_for_every_kind_of_use(command: Command, tmp_
     assert "signin ConsoleLogin x40 (40 REFUSED: no code)" in command("actor", takeover.ADDRESS, packed).output
 
 
+def test_a_role_that_works_here_daily_is_not_to_be_denied_at_once(command: Command, tmp_path: Path) -> None:
+    """Denied everything, a nightly job stops; only a role all of whose changes are of one day may be an intruder's."""
+    file = tmp_path / "nights.json"
+    nights = [record(number, "CreateVolume", 1_440 * number, role()) for number in range(5)]
+    file.write_text(json.dumps({"Records": nights}))
+    for arguments in ((), ("--since", "2026-11-29")):
+        text = command("actor", "deploy", file, *arguments).output
+        assert "ask its owner before denying it anything" in text
+        assert "put-role-policy" not in text
+        assert "too little was read" not in text
+    file.write_text(json.dumps({"Records": [record(9, "GetRole", 0, user()), nights[4]]}))
+    assert "put-role-policy --role-name deploy" in command("actor", "deploy", file).output
+
+
+def test_a_name_like_an_option_stays_a_name_in_the_command_that_comes_next(command: Command, tmp_path: Path) -> None:
+    """IAM allows a user `--redact`; pasted, the command has to look at that user."""
+    profile = {"responseElements": {"loginProfile": {"userName": "--redact"}}}
+    made = record(1, "CreateLoginProfile", 0, user(), eventSource="iam.amazonaws.com", **profile)
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps({"Records": [made]}))
+    assert f"usage-anomaly actor -- --redact {file}" in command("actor", KEY, file).output
+    assert "taken for a name" in command("actor", "--", "--redact", file).output
+
+
+def test_a_refused_call_shows_no_name_as_a_policy_of_aws(command: Command, tmp_path: Path) -> None:
+    """Anybody can write `aws` for an account; only AWS can make such a policy exist."""
+    asked = {"requestParameters": {"policyArn": "arn:aws:iam::aws:policy/AcmeSecret"}, "errorCode": "NoSuchEntity"}
+    file = tmp_path / "a.json"
+    calls = [record(1, "AttachUserPolicy", 0, user(), eventSource="iam.amazonaws.com", **asked)]
+    file.write_text(json.dumps({"Records": calls}))
+    assert "AcmeSecret" in command("actor", KEY, file).output
+    key = tmp_path / "key"
+    key.write_bytes(b"0123456789abcdef")
+    assert "AcmeSecret" not in command("actor", KEY, file, "--redact", "--redact-key", key).output
+
+
 def test_nothing_found_names_what_is_alike_and_succeeds(command: Command, case: Path) -> None:
     """A mistyped digit must not be read as innocence."""
     result = command("actor", "arn:aws:iam::999988887777:user/CI-Legacy", case)

@@ -160,6 +160,14 @@ def test_every_group_that_is_a_word_of_the_catalog_stays() -> None:
     assert {ONE.group(group) for group in said} == said
 
 
+@pytest.mark.parametrize(
+    "value", ["Jenkins-10.20.30.40", "terraform/444455556666", "aws-cli/10.20.30.40 boto3/444455556666"]
+)
+def test_a_version_hides_no_address_and_no_account(value: str) -> None:
+    """What stands where a version stands can be any number."""
+    assert not re.search(r"10\.20|444455556666", ONE.agent(value))
+
+
 def test_user_agents_keep_products_only() -> None:
     """Tools are known to all; what a company puts beside them is not."""
     agent = ONE.agent("aws-cli/2.31.20 md/awscrt#0.28.2 acme-deploy/3 (jane@laptop) Terraform/1.13.4 exec-env/AcmeBox")

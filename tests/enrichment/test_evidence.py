@@ -158,6 +158,15 @@ def test_automation_says_which_field_it_rests_on() -> None:
     assert (strong.signals.automation_trusted, weak.signals.automation_trusted) == (True, False)
 
 
+def test_a_claim_borrows_no_trust_from_what_aws_set() -> None:
+    """Half as many machines under a session name of one's own choice are not CloudFormation's."""
+    real = [event(n, at("10:00"), invoked_by="cloudformation.amazonaws.com") for n in range(26)]
+    claimed = [event(n, at("10:01"), actor_session="AWSCloudFormation") for n in range(26, 50)]
+    found = find(context(EC2, [*real, *claimed]))
+    assert texts(found, "automation") == ["CloudFormation made 26 of 50, by invokedBy (set by AWS)"]
+    assert not found.signals.automation_trusted
+
+
 @pytest.mark.parametrize(
     ("changes", "usual"),
     [

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 Field = Literal["invoked_by", "user_agent", "role", "session"]
 Basis = Literal["set by AWS", "named in the account", "claimed by the caller"]
+BASES: tuple[Basis, ...] = ("set by AWS", "named in the account", "claimed by the caller")  # the surest first
 
 PERSON = "person, console"
 PERSON_SSO = "person, single sign-on"

@@ -14,7 +14,7 @@ import msgspec
 
 from usage_anomaly.anomalies import Actor, Query, Statement
 from usage_anomaly.enrichment import habits, wording
-from usage_anomaly.enrichment.automation import recognise
+from usage_anomaly.enrichment.automation import BASES, recognise
 from usage_anomaly.enrichment.scene import ORGANIZATION as ORGANIZATION
 from usage_anomaly.enrichment.scene import EvidenceContext as EvidenceContext
 from usage_anomaly.enrichment.scene import Scene, ask, by, calls_behind, marks_of, set_scene, state
@@ -190,11 +190,15 @@ def _automation(scene: Scene) -> tuple[_Automation, Statement]:
     if not ranked or ranked[0][1] * 2 <= scene.total:
         text = wording.no_automation(ranked, scene.total)
         return _Automation(), state("automation", text, scene.query, scene.asked)
-    name, quantity = ranked[0]
-    field, basis = min(
-        ((field, basis) for (other, field, basis) in quantities if other == name),
-        key=lambda pair: (-quantities[(name, *pair)], pair),
-    )
+    name = ranked[0][0]
+    # A claim may not lend from what is sure: the strongest basis that reaches beyond half, with what is surer still.
+    quantity = 0
+    for basis in BASES:
+        of_basis = {field: number for (other, field, on), number in quantities.items() if (other, on) == (name, basis)}
+        quantity += sum(of_basis.values())
+        if of_basis and quantity * 2 > scene.total:
+            break
+    field = min(of_basis, key=lambda each: (-of_basis[each], each))
     text = wording.made_by(name, field, basis, quantity, scene.total)
     share = quantity / scene.total
     return _Automation(name, basis, share), state("automation", text, scene.query, scene.asked)
