@@ -30,8 +30,9 @@ _CALLER: Fields = {
     "inScopeOf": dict.fromkeys(("issuerType", "sourceArn", "sourceAccount", "credentialsIssuedTo")),
 }
 _KEY = re.compile(r"([A-Za-z0-9]+)=")
-_TEXT = re.compile(r"(?:(?!, )[^{}])*+")
-_ROW = re.compile(r"\{[^{}]*+\}")
+# Without possessive quantifiers, which Python 3.11 reads wrongly in its first releases.
+_TEXT = re.compile(r"[^{},]*(?:,(?! )[^{},]*)*")
+_ROW = re.compile(r"\{[^{}]*\}")
 
 
 class _NoStruct(ValueError):
