@@ -74,6 +74,9 @@ def find_objects(paths: Iterable[str | Path], scratch: Path) -> list[Source]:
     caller removes after reading. Raises UnusableInput for a path that cannot be opened.
     """
     unfolding = Scratch(scratch)
+    paths = list(paths)
+    if "" in map(str, paths):
+        raise UnusableInput("an empty path: name a file, folder, zip or tar file")
     found = {
         (os.path.realpath(each.path), each.member, each.start, each.unusable): each
         for path in paths

@@ -12,7 +12,8 @@ from tests.usage.calls import call
 
 from usage_anomaly.catalog import Needs
 from usage_anomaly.envelopes import read_payload
-from usage_anomaly_cli.reading import Result
+from usage_anomaly.errors import UnusableInput
+from usage_anomaly_cli.reading import Result, find_objects
 from usage_anomaly_cli.reckoning import Reckoning
 from usage_anomaly_cli.running import extract
 
@@ -63,3 +64,9 @@ def test_what_these_records_could_not_have_shown_is_named(command: Command, trai
     assert json.loads(summary.read_text())["absent"] == absent
     command("replay", one, "--summary", summary, "--kinds", "ec2.instances")
     assert json.loads(summary.read_text())["absent"] == []
+
+
+def test_an_empty_path_is_refused(tmp_path: Path) -> None:
+    """An unset variable in a script must not read whatever lies in the current folder."""
+    with pytest.raises(UnusableInput, match="an empty path"):
+        find_objects(["", tmp_path], tmp_path / "scratch")
