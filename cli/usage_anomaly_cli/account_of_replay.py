@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from usage_anomaly.alerts.mail import things
 from usage_anomaly.alerts.plain import ELLIPSIS, inert
 from usage_anomaly.alerts.storm import Storm
-from usage_anomaly.alerts.words import day, number, several, span, things
+from usage_anomaly.alerts.words import day, number, several, span
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.anomalies.rules import ORGANIZATION
-from usage_anomaly.catalog import Catalog, Kind, costs_nothing
+from usage_anomaly.catalog import Catalog, Kind, costs_nothing, is_attempts
 from usage_anomaly.enrichment.accounts import Account, account_name
 from usage_anomaly.enrichment.wording import by_others, identity, trustworthy, unpriced
 from usage_anomaly.replay import Counts
@@ -160,12 +161,7 @@ def _doer(anomaly: Anomaly, redacted: bool) -> list[str]:
 
 def what(anomaly: Anomaly, catalog: Catalog) -> str:
     """ "47 p3.16xlarge, 3 regions"."""
-    kind = catalog.kind_of(anomaly.kind)
-    if anomaly.kind.endswith(".attempts"):
-        text = several(anomaly.total, f"refused call for {kind.many}", f"refused calls for {kind.many}")
-    else:
-        groups = {inert(name, 30): count for name, count in anomaly.groups.items()}
-        text = things(anomaly.total, groups, kind.one, kind.many)
+    text = things(anomaly, catalog.kind_of(anomaly.kind), 30)
     regions = list(anomaly.regions)
     where = inert(regions[0], 30) if len(regions) == 1 else f"{len(regions)} regions"
     return inert(f"{text}, {where}", 60)
@@ -256,7 +252,7 @@ def _gaps(story: Story) -> list[str]:
 
 
 def _prices(story: Story) -> str:
-    priced = [each for each in story.every if not each.kind.endswith(".attempts") and each.account_id != ORGANIZATION]
+    priced = [each for each in story.every if not is_attempts(each.kind) and each.account_id != ORGANIZATION]
     notes = [inert(note, 200) for each in priced for note in each.notes]
     return f"list of {story.prices_date}" + (f"; {'; '.join(_first_few(notes, 2))}" if notes else "")
 

@@ -22,7 +22,7 @@ from usage_anomaly.alerts.storm import Storm
 from usage_anomaly.alerts.words import clock, day, number, several
 from usage_anomaly.anomalies import Anomaly, Step
 from usage_anomaly.anomalies.rules import ORGANIZATION
-from usage_anomaly.catalog import ATTEMPTS, Catalog, Kind
+from usage_anomaly.catalog import Catalog, Kind, is_attempts
 from usage_anomaly.enrichment.severity import label
 from usage_anomaly_cli.account_of_replay import rank, rank_of_storm, row, storm_row, what
 from usage_anomaly_cli.record_text import inert_line
@@ -185,7 +185,7 @@ def _grouped(lines: Iterable[Line]) -> Lines:
 
 
 def _unit(anomaly: Anomaly, kind: Kind) -> str:
-    return f"refused calls for {kind.many}" if anomaly.kind.endswith(ATTEMPTS) else kind.many
+    return f"refused calls for {kind.many}" if is_attempts(anomaly.kind) else kind.many
 
 
 def _said(timeline: Timeline, anomaly: Anomaly, kind: Kind) -> str:

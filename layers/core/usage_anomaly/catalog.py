@@ -176,9 +176,14 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     notes: tuple[Note, ...] = ()
 
 
+def is_attempts(kind_name: str) -> bool:
+    """Whether a series counts the attempts of a kind: refused calls, dry runs, calls that used nothing."""
+    return kind_name.endswith(ATTEMPTS)
+
+
 def costs_nothing(kind: Kind, kind_name: str) -> bool:
     """Whether what a series counts is never billed: refused calls, logins."""
-    return kind.price == "free" or kind_name.endswith(ATTEMPTS)
+    return kind.price == "free" or is_attempts(kind_name)
 
 
 def has_price(kind: Kind) -> bool:
@@ -250,7 +255,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     def limit(self, kind_name: str, account_type: str) -> int:
         """Quantity per 10 minutes above which an account of this type is unusual."""
         kind = self.kind_of(kind_name)
-        limits = kind.attempt_limits if kind_name.endswith(ATTEMPTS) else kind.limits
+        limits = kind.attempt_limits if is_attempts(kind_name) else kind.limits
         if limits is None:
             raise CatalogError(f"{kind_name} has no limits: it is evidence only")
         return limits.of(account_type)

@@ -21,7 +21,7 @@ from usage_anomaly.catalog import ATTEMPTS, Catalog
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
 from usage_anomaly.seen import KEY_BYTES, Seen
 from usage_anomaly.series import CappedTotal, Series, bucket_of
-from usage_anomaly.usage import UsageEvent
+from usage_anomaly.usage import Direction, UsageEvent
 
 MINUTE = timedelta(minutes=1)
 # Texts of usage events that many share, and how many of them are looked for at a time.
@@ -221,9 +221,14 @@ class Replay:
         before = series.tallied(event.event_time) if twice else 0
         changed = series.add(event)
         if self.wants(event.kind):
-            by = {"use": self.counts.usage, "release": self.counts.releases, "attempt": self.counts.attempts}
+            by: dict[Direction, Counter[str]] = {
+                "use": self.counts.usage,
+                "release": self.counts.releases,
+                "attempt": self.counts.attempts,
+            }
             added = series.tallied(event.event_time) - before if twice else event.quantity
-            by.get(event.direction, Counter())[event.kind.removesuffix(ATTEMPTS)] += added
+            if event.direction in by:  # a definition uses nothing
+                by[event.direction][event.kind.removesuffix(ATTEMPTS)] += added
         for bucket in changed:
             yield pair, bucket
 

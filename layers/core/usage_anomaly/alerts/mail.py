@@ -15,7 +15,7 @@ import msgspec
 from usage_anomaly.alerts import commands, updates, words
 from usage_anomaly.alerts.plain import ascii_line, inert
 from usage_anomaly.anomalies import Anomaly, Statement
-from usage_anomaly.catalog import ATTEMPTS, Kind, costs_nothing, has_price
+from usage_anomaly.catalog import Kind, costs_nothing, has_price, is_attempts
 from usage_anomaly.detection import Finding
 from usage_anomaly.enrichment import wording
 from usage_anomaly.enrichment.accounts import Account, account_name, ownership
@@ -129,14 +129,11 @@ def _text(statement: Statement) -> str:
     return inert(statement.text, _SENTENCE)
 
 
-def _is_attempts(anomaly: Anomaly) -> bool:
-    return anomaly.kind.endswith(ATTEMPTS)
-
-
-def _things(anomaly: Anomaly, kind: Kind) -> str:
-    if _is_attempts(anomaly):
+def things(anomaly: Anomaly, kind: Kind, longest: int = 50) -> str:
+    """The quantity with what it was: "47 p3.16xlarge", "300 refused calls for instances"; names of `longest` characters."""
+    if is_attempts(anomaly.kind):
         return f"{words.several(anomaly.total, 'refused call', 'refused calls')} for {kind.many}"
-    groups = {inert(name, 50): count for name, count in anomaly.groups.items()}
+    groups = {inert(name, longest): count for name, count in anomaly.groups.items()}
     return words.things(anomaly.total, groups, kind.one, kind.many)
 
 
@@ -151,12 +148,12 @@ def _subject(anomaly: Anomaly, kind: Kind, account: Account | None, table: Break
     number = ascii_line(anomaly.account_id, 14)
     name = ascii_line(_name(anomaly, account), 22)
     where = number if name == number else f"{name} {number}"
-    things = _things(anomaly, kind)
-    bare = things if _is_attempts(anomaly) else words.several(anomaly.total, kind.one, kind.many)
+    named = things(anomaly, kind)
+    bare = named if is_attempts(anomaly.kind) else words.several(anomaly.total, kind.one, kind.many)
     rate = anomaly.cost.usd_per_hour is not None and not costs_nothing(kind, anomaly.kind)
     parts = [*([_rate(anomaly)] if rate else []), *_doer_in_short(anomaly)]
     head = f"[{anomaly.severity:.1f} {label(anomaly.severity)}{state}] {where}: "
-    texts = (", ".join([*_accounts(table), said, *parts]) for said in (things, bare))
+    texts = (", ".join([*_accounts(table), said, *parts]) for said in (named, bare))
     full, short = (ascii_line(head + text, 2 * SUBJECT_CHARACTERS) for text in texts)
     return full if len(full) <= SUBJECT_CHARACTERS else ascii_line(short, SUBJECT_CHARACTERS)
 
@@ -187,14 +184,14 @@ def _what(anomaly: Anomaly, kind: Kind, table: Breakdown | None) -> list[Line]:
     within = "".join(f"{each}: " for each in _accounts(table))
     calls = _said(anomaly, "calls")
     when = words.span(anomaly.first_use, anomaly.last_use) + " UTC"
-    if _is_attempts(anomaly):
-        return [("WHAT", f"{within}{_text(calls[0]) if calls else _things(anomaly, kind)}, {when}")]
+    if is_attempts(anomaly.kind):
+        return [("WHAT", f"{within}{_text(calls[0]) if calls else things(anomaly, kind)}, {when}")]
     sizes = _said(anomaly, "size")
-    things = _with_size(_things(anomaly, kind), _text(sizes[0]) if sizes else "")
+    named = _with_size(things(anomaly, kind), _text(sizes[0]) if sizes else "")
     by = f" by {_text(calls[0])}" if calls and kind.keep == "events" else ""
     releases = _said(anomaly, "released")
     released = f"; {_released(anomaly, releases[0])}" if releases else ("; no release seen" if kind.releasable else "")
-    return [("WHAT", f"{within}{things}, {when}{by}{released}")]
+    return [("WHAT", f"{within}{named}, {when}{by}{released}")]
 
 
 def _released(anomaly: Anomaly, statement: Statement) -> str:
@@ -233,7 +230,7 @@ def _under(name: str, texts: Iterable[str]) -> list[Line]:
 def _cost(anomaly: Anomaly, kind: Kind) -> list[Line]:
     cost = anomaly.cost
     if costs_nothing(kind, anomaly.kind):
-        return [("COST", f"none: {'refused calls' if _is_attempts(anomaly) else kind.many} cost nothing")]
+        return [("COST", f"none: {'refused calls' if is_attempts(anomaly.kind) else kind.many} cost nothing")]
     if cost.usd_per_hour is None:
         return [("COST", inert(cost.basis, _SENTENCE) if has_price(kind) else UNPRICED)]
     figures = _rate(anomaly)

@@ -16,7 +16,7 @@ from usage_anomaly.alerts.common import Shared
 from usage_anomaly.anomalies import Alert, Anomaly, Cost, State
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.anomalies.storms import RULE, Gathering, gather
-from usage_anomaly.catalog import ATTEMPTS, Catalog, Kind, costs_nothing
+from usage_anomaly.catalog import Catalog, Kind, costs_nothing, is_attempts
 from usage_anomaly.detection import Finding
 from usage_anomaly.enrichment import severity, wording
 from usage_anomaly.enrichment.compose import IDS_KEPT, REGIONS_SHOWN
@@ -184,7 +184,7 @@ def _severity(gathering: Gathering, groups: Sequence[Sequence[Anomaly]], kind: K
     worst = max((each for group in groups for each in group), key=lambda each: each.severity)
     points = max(0.0, _amount(members, kind) - _amount([worst], kind))
     level = severity.raised(worst.severity, points)
-    if worst.kind.endswith(ATTEMPTS):
+    if is_attempts(worst.kind):
         level = min(level, severity.ATTEMPTS_CEILING)
     everyone = max((each.severity for each in gathering.organization), default=0.0)
     name = wording.clip(worst.account_name, _NAME)
@@ -201,7 +201,7 @@ def _amount(members: Sequence[Anomaly], kind: Kind) -> float:
         usd_per_hour=_sum(each.cost.usd_per_hour for each in members),
         total=sum(each.total for each in members),
         released=0,  # the rate is net
-        attempts_only=members[0].kind.endswith(ATTEMPTS),
+        attempts_only=is_attempts(members[0].kind),
         account_type="unknown",
         signals=Signals(),
         unpriced=sum(_unpriced(each, kind) for each in members),

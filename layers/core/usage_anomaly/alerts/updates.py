@@ -7,7 +7,7 @@ from datetime import datetime
 from usage_anomaly.alerts import words
 from usage_anomaly.alerts.plain import inert
 from usage_anomaly.anomalies import Alert, Anomaly
-from usage_anomaly.catalog import ATTEMPTS, Kind
+from usage_anomaly.catalog import Kind, is_attempts
 from usage_anomaly.enrichment import wording
 
 
@@ -25,7 +25,7 @@ def line(
 
 
 def _news(anomaly: Anomaly, kind: Kind, alert: Alert) -> str:
-    things = "refused calls" if anomaly.kind.endswith(ATTEMPTS) else kind.many
+    things = "refused calls" if is_attempts(anomaly.kind) else kind.many
     if alert.reason == "grown":
         if anomaly.last_use > alert.at:  # told afterwards: what it was at that time is not kept
             return f"grown; {anomaly.total:,} {things} by {_since(anomaly.last_use, alert.at)} (end of what was read)"
@@ -51,7 +51,7 @@ def _closed(anomaly: Anomaly, kind: Kind, things: str) -> str:
 
 def _running(anomaly: Anomaly, kind: Kind, before: str) -> str:
     """What still runs, for what can be released: "31 of 47 not seen released"."""
-    if not kind.releasable or anomaly.kind.endswith(ATTEMPTS):
+    if not kind.releasable or is_attempts(anomaly.kind):
         return ""
     left = max(0, anomaly.total - anomaly.released)
     return (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from usage_anomaly.anomalies.extents import Rules
-from usage_anomaly.catalog import ATTEMPTS, Catalog
+from usage_anomaly.catalog import Catalog, is_attempts
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.enrichment.accounts import AccountType
 from usage_anomaly.series import BUCKETS_PER_HOUR
@@ -30,7 +30,7 @@ def rules_of(
     """
     account_id, name = pair
     kind = catalog.kind_of(name)
-    refused = name.endswith(ATTEMPTS)
+    refused = is_attempts(name)
     everyone = account_id == ORGANIZATION
     burn = FIGURES.burn_rate_usd_per_hour
     burns = {"production": burn.production, "development": burn.development}
@@ -56,4 +56,4 @@ def told_each(catalog: Catalog, name: str) -> bool:
 
 def releasable(catalog: Catalog, name: str) -> bool:
     """Whether anything releases what the series counts; nothing releases a refused call."""
-    return catalog.kind_of(name).releasable and not name.endswith(ATTEMPTS)
+    return catalog.kind_of(name).releasable and not is_attempts(name)

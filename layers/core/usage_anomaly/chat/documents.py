@@ -14,9 +14,10 @@ from datetime import datetime
 import msgspec
 
 from usage_anomaly.alerts import words
+from usage_anomaly.alerts.mail import things
 from usage_anomaly.alerts.plain import inert
 from usage_anomaly.anomalies import Actor, Anomaly
-from usage_anomaly.catalog import ATTEMPTS, Kind, costs_nothing
+from usage_anomaly.catalog import Kind, costs_nothing
 from usage_anomaly.enrichment.severity import label
 
 Value = str | int | datetime
@@ -38,6 +39,7 @@ _TITLE = 300
 _SENTENCE = 300
 _SHOWN = 20
 _ID = 200
+_GROUP = 30
 _COMMAND = re.compile(r"[ -~]{1,2000}")
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&!$^=])")
 _TOPICS = re.compile(r"[a-z ]{1,30}")
@@ -102,22 +104,11 @@ def _plain_title(anomaly: Anomaly, kind: Kind) -> str:
     money = words.usd_per_hour(anomaly.cost.usd_per_hour)
     unpriced = anomaly.cost.usd_per_hour is None or costs_nothing(kind, anomaly.kind)
     cost = "" if unpriced else f", {money}"
-    return f"{kind.title} in {account}, {_day(anomaly.first_use)}: {_things(anomaly, kind)}{cost}"
+    return f"{kind.title} in {account}, {_day(anomaly.first_use)}: {things(anomaly, kind, _GROUP)}{cost}"
 
 
 def _title(anomaly: Anomaly, kind: Kind) -> str:
     return said(_plain_title(anomaly, kind), _TITLE)
-
-
-def _things(anomaly: Anomaly, kind: Kind) -> str:
-    if _is_attempts(anomaly):
-        return f"{words.several(anomaly.total, 'refused call', 'refused calls')} for {kind.many}"
-    groups = {inert(name, 30): count for name, count in anomaly.groups.items()}
-    return words.things(anomaly.total, groups, kind.one, kind.many)
-
-
-def _is_attempts(anomaly: Anomaly) -> bool:
-    return anomaly.kind.endswith(ATTEMPTS)
 
 
 def _facts(anomaly: Anomaly, kind: Kind, account_type: str, owner: str) -> list[str]:
@@ -133,7 +124,7 @@ def _facts(anomaly: Anomaly, kind: Kind, account_type: str, owner: str) -> list[
         ("Owner", said(owner) if owner else "not known"),
         ("Kind", f"{kind.title} ({said(anomaly.kind)})"),
         ("When", f"{_time(anomaly.first_use)} to {_time(anomaly.last_use)} UTC"),
-        ("Quantity", f"{said(_things(anomaly, kind), 200)}; released {anomaly.released:,}; usual {usual}"),
+        ("Quantity", f"{said(things(anomaly, kind, _GROUP), 200)}; released {anomaly.released:,}; usual {usual}"),
         ("Regions", regions or "not known"),
         ("Cost per hour", words.usd_per_hour(cost.usd_per_hour)),
         ("Cost so far", _usd(cost.usd_so_far)),

@@ -18,7 +18,7 @@ from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import Told, View, mint
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.anomalies.view import Gathered
-from usage_anomaly.catalog import ATTEMPTS, Kind, has_price
+from usage_anomaly.catalog import Kind, has_price, is_attempts
 from usage_anomaly.enrichment import cost, evidence, guidance, severity, wording
 from usage_anomaly.enrichment.accounts import Account, account_name, account_type
 from usage_anomaly.resources import Run, resources
@@ -226,7 +226,7 @@ def _around(anomaly: Anomaly, start: datetime, now: datetime, ask: Ask) -> list[
 
 
 def _attempts(of: Material | Anomaly) -> bool:
-    return (of.kind if isinstance(of, Anomaly) else of.kind_name).endswith(ATTEMPTS)
+    return is_attempts(of.kind if isinstance(of, Anomaly) else of.kind_name)
 
 
 def _organization(of: Material | Anomaly) -> bool:

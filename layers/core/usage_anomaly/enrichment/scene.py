@@ -12,13 +12,13 @@ from operator import attrgetter
 import msgspec
 
 from usage_anomaly.anomalies import Actor, Query, Statement
+from usage_anomaly.catalog import ATTEMPTS, is_attempts
 from usage_anomaly.enrichment import wording
 from usage_anomaly.usage import Direction, UsageEvent
 
 ORGANIZATION = "organization"
 IDS_SHOWN = 5
 _MOMENT = timedelta(microseconds=1)  # spans are closed: "before" ends one moment earlier
-_ATTEMPTS = ".attempts"
 
 
 class EvidenceContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,14 +96,14 @@ def _days(context: EvidenceContext) -> float:
 
 def set_scene(context: EvidenceContext) -> Scene:
     uses = tuple(sorted(context.uses, key=lambda event: (event.event_time, event.event_id, event.group or "")))
-    direction: Direction = "attempt" if context.kind.endswith(_ATTEMPTS) else "use"
+    direction: Direction = "attempt" if is_attempts(context.kind) else "use"
     account = None if context.account == ORGANIZATION else context.account
     first = uses[0].event_time if uses else context.start
     last = uses[-1].event_time if uses else context.last_seen
     base = Query(kind=context.kind, direction=direction, account_id=account)
     query = msgspec.structs.replace(base, start=first, end=last)
     past = msgspec.structs.replace(base, end=first - _MOMENT)
-    parent = context.kind.removesuffix(_ATTEMPTS)
+    parent = context.kind.removesuffix(ATTEMPTS)
     used = msgspec.structs.replace(past, kind=parent, direction="use") if direction == "attempt" else None
     return Scene(
         context=context,

@@ -16,7 +16,7 @@ from usage_anomaly.anomalies import Anomaly, Query
 from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.anomalies.view import Gathered, gather
-from usage_anomaly.catalog import ATTEMPTS, Catalog, Kind
+from usage_anomaly.catalog import ATTEMPTS, Catalog, Kind, is_attempts
 from usage_anomaly.enrichment.evidence import matching
 from usage_anomaly.resources import resources
 from usage_anomaly.series import Series, bucket_of, bucket_start
@@ -66,7 +66,7 @@ class Material(msgspec.Struct, frozen=True):
 
 def collect(anomaly: Anomaly, kind: Kind, ask: Asking) -> Material:
     """Read the uses of an anomaly again, what released them, and where rates depend on them what came before."""
-    attempts = anomaly.kind.endswith(ATTEMPTS)
+    attempts = is_attempts(anomaly.kind)
     whose = Query(kind=anomaly.kind, account_id=None if anomaly.account_id == ORGANIZATION else anomaly.account_id)
     used = msgspec.structs.replace(whose, direction="attempt" if attempts else "use")
     end = anomaly.last_use
