@@ -180,9 +180,8 @@ def _why_not(name: str) -> str | None:
 
 def _file(path: Path, size: int, why_not: str | None = None) -> Source:
     name, place = _name(path), str(path)
-    return Source(
-        name, name if name == place else place, size=size, unusable=why_not
-    )  # nearly always one text, held once
+    # The two are nearly always one text, held once.
+    return Source(name, name if name == place else place, size=size, unusable=why_not)
 
 
 def _unusable(path: Path, reason: str) -> Source:

@@ -170,10 +170,8 @@ def _judge(series: Judged, rules: Rules, state: _State, bucket: int) -> Iterator
             )
             measure = _without_ranges(series.quantity, claims)
             excuse = habit(measure, bucket, length, actual, rules.coverage, running)
-            yield (
-                _Found(finding, length, actual * 1000 // max(limit, 1)),
-                excuse,
-            )  # a limit of 0: every unit is above it
+            # Of a limit of 0 every unit is as much above it.
+            yield _Found(finding, length, actual * 1000 // max(limit, 1)), excuse
     if rules.burn_limit is not None:
         low = bucket - BUCKETS_PER_HOUR + 1
         micro = _without_ranges(series.net_micro, state.owned)(low, bucket) + series.taken_off(low, bucket, state.owned)
