@@ -15,6 +15,7 @@ from usage_anomaly.alerts.words import day, number, several, span
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.catalog import Catalog, Kind, costs_nothing, is_attempts
+from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.enrichment.accounts import Account, account_name
 from usage_anomaly.enrichment.wording import by_others, identity, trustworthy, unpriced
 from usage_anomaly.replay import Counts
@@ -30,7 +31,8 @@ HEADER = ("SEV", "ACCOUNT", "WHAT", "WHEN UTC", "USD/h", "WHO")
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What the account is told from. `shown` are the anomalies chosen, `every` all of them.
 
-    `folded` are ids of anomalies that a storm stands for, in what people read.
+    `ready` counts the accounts that baseline and first use could judge at the end; `folded` are ids of anomalies that a
+    storm stands for, in what people read.
     """
 
     reckoning: Reckoning
@@ -43,6 +45,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     prices_date: str
     seconds: float
     min_severity: float
+    ready: Mapping[str, int] = {}
     redacted: bool = False
     storms: Sequence[Storm] = ()
     folded: frozenset[str] = frozenset()
@@ -75,11 +78,24 @@ def facts(story: Story) -> list[tuple[str, str]]:
     lines += _under("Gaps", _gaps(story))
     if story.absent:
         lines.append(("Absent", "; ".join(inert(each, 200) for each in story.absent)))
-    lines.append(("Judged", "limits and burn rate; not in this version: baseline, first use"))
+    lines.append(("Judged", _judged(story)))
     lines.append(("Prices", _prices(story)))
     if story.redacted:
         lines.append(("Redacted", REDACTED))
     return lines
+
+
+def _judged(story: Story) -> str:
+    """By what: limits need no history, the others some days of it."""
+    accounts = len(story.reckoning.accounts())
+    parts = [
+        f"{name} in {story.ready.get(detector, 0)} of {several(accounts, 'account', 'accounts')} (needs {days} known days)"
+        for detector, name, days in (
+            ("baseline", "baseline", FIGURES.baseline.ready_days),
+            ("first_use", "first use", FIGURES.first_use.ready_days),
+        )
+    ]
+    return f"limits and burn rate; {', '.join(parts)}"
 
 
 def table(story: Story) -> list[str]:

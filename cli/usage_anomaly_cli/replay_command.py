@@ -25,7 +25,7 @@ from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.reading import Source, find_objects
 from usage_anomaly_cli.reckoning import GLOBAL_REGION, nothing_read, summary
 from usage_anomaly_cli.redact_options import redact_options, redaction_of
-from usage_anomaly_cli.running import Plan, Run, anomalies, run, use_over_time
+from usage_anomaly_cli.running import Plan, Run, anomalies, ready_accounts, run, use_over_time
 from usage_anomaly_cli.store import Kept
 
 _JSON = msgspec.json.Encoder()
@@ -197,6 +197,7 @@ def _story(
         prices_date=prices.date,
         seconds=seconds,
         min_severity=min_severity,
+        ready=ready_accounts(finished),
         redacted=plan.redaction is not None,
     )
 

@@ -5,6 +5,7 @@ Reads the objects in the order of their delivery, feeds the pure replay minute b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -14,8 +15,8 @@ from usage_anomaly.anomalies import Anomaly, Query, State
 from usage_anomaly.anomalies.life_cycle import QUIET
 from usage_anomaly.anomalies.rules import ORGANIZATION, rules_of
 from usage_anomaly.anomalies.view import gather, nets_unread_launch
-from usage_anomaly.detection import READY
 from usage_anomaly.detection.limits import FIGURES
+from usage_anomaly.detection.readiness import readiness
 from usage_anomaly.enrichment.accounts import Account, account_type
 from usage_anomaly.enrichment.compose import Material, compose
 from usage_anomaly.enrichment.evidence import matching
@@ -122,9 +123,17 @@ def use_over_time(anomaly: Anomaly, finished: Run, plan: Plan) -> Timeline:
     pair = (anomaly.account_id, anomaly.kind)
     coverage = finished.replay.coverage(anomaly.account_id)
     whose = account_type(plan.accounts.get(anomaly.account_id))
-    rules = rules_of(finished.replay.catalog, pair, whose, coverage or 0)
+    rules = rules_of(finished.replay.catalog, pair, whose)
     until = finished.reckoning.last or finished.now
-    return timeline(anomaly, finished.replay.members(pair), rules, coverage, until)
+    return timeline(anomaly, finished.replay.members(pair), rules, coverage.since, until)
+
+
+def ready_accounts(finished: Run) -> Counter[str]:
+    """How many of the accounts read each detector could judge at the end."""
+    last = bucket_of(finished.reckoning.last or finished.now)
+    coverages = (finished.replay.coverage(each) for each in finished.reckoning.accounts())
+    found = (readiness(each, last).items() for each in coverages)
+    return Counter(name for each in found for name, why in each if why == "yes")
 
 
 def _material(outcome: Outcome, finished: Run, plan: Plan) -> Material:
@@ -146,11 +155,11 @@ def _material(outcome: Outcome, finished: Run, plan: Plan) -> Material:
         uses=gathered.uses,
         released=gathered.released,
         expected=usual(members, outcome.extent, covered),
-        covered_from=None if covered is None else bucket_start(covered),
+        covered_from=None if covered.since is None else bucket_start(covered.since),
         median_rate_used=any(
             nets_unread_launch(series, outcome.extent.findings, outcome.extent.last_seen) for series in members
         ),
-        ready=READY,
+        ready=readiness(covered, outcome.extent.last_seen),
         now=now,
         prices_date=prices.date,
         alone=len(finished.reckoning.accounts()) == 1,

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 from tests.anomalies.test_series import FIRST, event, of
 
-from usage_anomaly.anomalies.extents import Extent, Extents, Rules
+from usage_anomaly.anomalies.extents import Extent, Extents
+from usage_anomaly.coverage import Coverage
+from usage_anomaly.detection.judging import Rules
 from usage_anomaly.series import BUCKETS_PER_DAY
 
 DAY = 24 * 60
+KNOWN = Coverage(FIRST + BUCKETS_PER_DAY * day for day in range(60))
 
 
 def extents(
@@ -16,7 +19,7 @@ def extents(
 ) -> list[Extent]:
     """The extents of launches at (minutes, quantity); 5 per 10 minutes, 15 an hour, 60 a day."""
     series = of([event(number, at, quantity=count, usd=usd) for number, (at, count) in enumerate(calls)])
-    found = Extents(series, Rules(limit=limit, burn_limit=burn, coverage=FIRST))
+    found = Extents(series, Rules(limit=limit, burn_limit=burn), KNOWN)
     found.refresh(0)
     return found.all()
 
@@ -137,7 +140,7 @@ def test_the_release_of_a_told_machine_hides_no_new_one() -> None:
             event(3, 200, ids=["i-2"], usd=100.0),
         ]
     )
-    found = Extents(series, Rules(limit=10, burn_limit=50, coverage=FIRST))
+    found = Extents(series, Rules(limit=10, burn_limit=50), KNOWN)
     found.refresh(0)
     assert [each.start - FIRST for each in found.all() if each.telling] == [0, 40]
 
@@ -151,7 +154,7 @@ def test_the_replacement_of_an_older_node_is_netted() -> None:
             *(event(20 + n, 300 + n, direction="release", ids=[f"old-{n}"]) for n in range(4)),
         ]
     )
-    found = Extents(series, Rules(limit=10, burn_limit=16, coverage=FIRST))
+    found = Extents(series, Rules(limit=10, burn_limit=16), KNOWN)
     found.refresh(0)
     assert found.all() == []
 

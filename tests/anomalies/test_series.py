@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from usage_anomaly.resources import Ledger, resources
-from usage_anomaly.series import CappedTotal, Series, bucket_of, bucket_start
+from usage_anomaly.series import Series, bucket_of, bucket_start
+from usage_anomaly.totals import CappedTotal
 from usage_anomaly.usage import Direction, UsageEvent
 
 START = datetime(2026, 11, 2, tzinfo=UTC)

@@ -21,13 +21,13 @@ Delivered = tuple[int, UsageEvent]  # minutes from START at which it arrives, ev
 
 def arrival(events: Iterable[UsageEvent]) -> Arrival:
     """One object that holds one record per event."""
-    keys, wanted, coverage = bytearray(), [], dict[str, int]()
+    keys, wanted, coverage = bytearray(), [], defaultdict[str, list[int]](list)
     for position, event in enumerate(events):
         keys += hashlib.blake2b(f"{event.account_id}/{event.event_id}".encode(), digest_size=16).digest()
         wanted.append((position, (event,)))
         bucket = bucket_of(event.event_time)
-        coverage[event.account_id] = min(bucket, coverage.get(event.account_id, bucket))
-    return Arrival(bytes(keys), tuple(wanted), coverage)
+        coverage[event.account_id].append(bucket)
+    return Arrival(bytes(keys), tuple(wanted), {account: tuple(each) for account, each in coverage.items()})
 
 
 def run(catalog: Catalog, delivered: Iterable[Delivered], accounts: Mapping[str, Account] | None = None) -> Replay:

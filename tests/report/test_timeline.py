@@ -42,7 +42,7 @@ def shown(catalog: Catalog, uses: dict[int, int], begin: int, end: int, coverage
         account_id=account,
         **{"findings": (), "alerts": (), **changes},
     )
-    rules = rules_of(catalog, (account, "ec2.instances"), "development", coverage)
+    rules = rules_of(catalog, (account, "ec2.instances"), "development")
     return timeline(anomaly, [series(uses)], rules, coverage, bucket_start(max(uses)))
 
 
@@ -76,7 +76,7 @@ def test_each_length_of_bar_has_its_own_limit(catalog: Catalog, days: float, bar
 def test_the_bar_of_a_finding_shows_its_figure(catalog: Catalog) -> None:
     """Bars on another grid would part the window that was judged, and stay below the limit it broke."""
     uses = {NOON + 1: 2, NOON + 2: 2}
-    rules = rules_of(catalog, (incidents.ACCOUNT, "ec2.instances"), "development", 0)
+    rules = rules_of(catalog, (incidents.ACCOUNT, "ec2.instances"), "development")
     told = finding(
         series(uses), NOON + 2, rules.windows[0], actual=4, limit=2, scope="account", unit="instances", whose="them"
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 
 import boto3
 import pytest
@@ -45,9 +45,13 @@ class MemoryHistory:
     def newest_ingest(self) -> datetime | None:
         return max((moment for moment, _ in self.rows.values()), default=None)
 
-    def coverage(self, account_id: str | None) -> datetime | None:
-        times = [event.event_time for _, event in self.rows.values() if account_id in (None, event.account_id)]
-        return min(times, default=None)
+    def days(self, account_id: str | None) -> list[datetime]:
+        times: dict[date, datetime] = {}
+        for _, event in self.rows.values():
+            if account_id in (None, event.account_id):
+                day = event.event_time.date()
+                times[day] = min(event.event_time, times.get(day, event.event_time))
+        return sorted(times.values())
 
     def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> Iterator[UsageEvent]:
         for _, event in self.rows.values():

@@ -14,7 +14,7 @@ from statistics import median
 import msgspec
 
 from usage_anomaly.anomalies import Anomaly
-from usage_anomaly.anomalies.extents import Rules
+from usage_anomaly.detection.judging import Rules
 from usage_anomaly.enrichment.expected import DAYS
 from usage_anomaly.series import BUCKET_SECONDS, BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Series, bucket_of, bucket_start
 

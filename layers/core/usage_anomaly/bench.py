@@ -19,8 +19,10 @@ from usage_anomaly.anomalies.life_cycle import Told, View
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasable, rules_of, told_each
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import Catalog
+from usage_anomaly.coverage import Coverage
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
-from usage_anomaly.series import BUCKETS_PER_HOUR, CappedTotal, Judged, Series, bucket_of, bucket_start
+from usage_anomaly.series import BUCKETS_PER_HOUR, Judged, Series, bucket_of, bucket_start
+from usage_anomaly.totals import CappedTotal
 from usage_anomaly.usage import UsageEvent
 
 HISTORY = timedelta(days=38)  # five weeks for the weekday rule, and three days of judging before the news
@@ -42,12 +44,13 @@ class Touched(Protocol):
 class History(Protocol):
     """The usage events that were ingested, without backfilled ones where news are asked for; spans are [start, end), UTC.
 
-    `account_id` None asks for all accounts. `totals` gives account, start of bucket and quantity of every bucket with use.
+    `account_id` None asks for all accounts. `days` gives the first event of each day that has any. `totals`
+    gives account, start of bucket and quantity of every bucket with use.
     """
 
     def touched(self, since: datetime, until: datetime) -> Sequence[Touched]: ...
     def newest_ingest(self) -> datetime | None: ...
-    def coverage(self, account_id: str | None) -> datetime | None: ...
+    def days(self, account_id: str | None) -> Iterable[datetime]: ...
     def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> Iterable[UsageEvent]: ...
     def totals(self, kind: str, start: datetime, end: datetime) -> Iterable[tuple[str, datetime, int]]: ...
 
@@ -72,7 +75,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     extents: Sequence[Extent]
     told: Sequence[Told]
     carried: Sequence[Told]
-    coverage: int | None
+    coverage: Coverage
 
     def ranges(self) -> list[tuple[int, int]]:
         return [(each.start, each.last_seen) for each in self.extents]
@@ -82,8 +85,7 @@ def lay_out(
     reader: Reader, pair: Pair, which: AccountType, news: datetime | None, told: Sequence[Told], until: datetime
 ) -> Bench:
     """Read one pair, and judge it from the earliest news on if there are any. `which` sets the limits."""
-    covered = reader.history.coverage(None if pair[0] == ORGANIZATION else pair[0])
-    coverage = None if covered is None else bucket_of(covered)
+    coverage = Coverage(map(bucket_of, reader.history.days(None if pair[0] == ORGANIZATION else pair[0])))
     first = None if news is None else bucket_of(_reaching_back(news, told))
     concerned = [each for each in told if first is not None and each.seen[1] >= first]
     carried = [each for each in told if each.state != "closed" and each not in concerned]
@@ -97,7 +99,7 @@ def lay_out(
         if pair[0] != ORGANIZATION:
             members = _members(reader, pair, min([low, *starts]), high)
         judged: Judged = members[0] if members else _total(reader, pair[1], low, high)
-        extents = _judge(reader, pair, which, judged, first, concerned, coverage or 0)
+        extents = _judge(reader, pair, which, judged, first, concerned, coverage)
         starts += [bucket_start(each.start) for each in extents] + [bucket_start(each.seen[0]) for each in concerned]
     if not members and starts:
         members = _members(reader, pair, min(starts), high)
@@ -125,14 +127,14 @@ def as_told(told: Told) -> Extent:
 
 
 def _judge(
-    reader: Reader, pair: Pair, which: AccountType, judged: Judged, first: int, told: Sequence[Told], coverage: int
+    reader: Reader, pair: Pair, which: AccountType, judged: Judged, first: int, told: Sequence[Told], coverage: Coverage
 ) -> list[Extent]:
     """The telling extents that end at or after the first bucket with news, or that were told."""
     start = bucket_start(first)
     rules = rules_of(
-        reader.catalog, pair, which, coverage, since=bucket_of(start - HISTORY), judged_from=bucket_of(start - REACH)
+        reader.catalog, pair, which, since=bucket_of(start - HISTORY), judged_from=bucket_of(start - REACH)
     )
-    extents = Extents(judged, rules)
+    extents = Extents(judged, rules, coverage)
     extents.refresh(rules.since)
     return [each for each in extents.all() if each.telling and (each.last_seen >= first or _was_told(each, told))]
 
@@ -173,7 +175,7 @@ def _total(reader: Reader, kind: str, low: datetime, high: datetime) -> CappedTo
 def _passes(reader: Reader, pair: Pair, news: datetime, high: datetime) -> bool:
     """Whether any window since the news passes the organization's limit: a cheap question before five weeks are read."""
     total = _total(reader, pair[1], news - timedelta(hours=1), high)
-    rules = rules_of(reader.catalog, pair, "unknown", 0)
+    rules = rules_of(reader.catalog, pair, "unknown")
     return any(
         total.quantity(end - window.buckets + 1, end) > rules.limit * window.factor
         for end in total.used_since(bucket_of(news))

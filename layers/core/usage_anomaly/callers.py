@@ -74,6 +74,12 @@ def role_of(arn: str) -> str:
     return f"arn:{match['partition'] or 'aws'}:iam::{match['account']}:role/{role}"
 
 
+def principal(arn: str | None, session: str | None) -> str | None:
+    """What an identity is called in any account: `role/Admin/jane`, `user/ci`; None where there is no ARN."""
+    name = (arn or "").partition("::")[2].partition(":")[2]
+    return "/".join(filter(None, (name, session))) or None
+
+
 def _step(fields: dict[str, object], name: str) -> dict[str, object]:
     value = fields.get(name)
     return value if type(value) is dict else {}

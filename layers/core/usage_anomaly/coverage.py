@@ -1,18 +1,61 @@
-"""Where is the trail silent although it usually is not?"""
+"""Which days of an account are known, and where is the trail silent although it usually is not?"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from itertools import pairwise
 
 import msgspec
 
-from usage_anomaly.series import BUCKETS_PER_HOUR, bucket_start
+from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, bucket_start
 
 SILENCE_HOURS = 3
 EXPECTED_BUCKETS = 20.0  # by chance, a stretch that usually has 20 busy buckets is silent once in 500 million times
+
+
+NOWHERE = 1 << 62  # later than any bucket
+
+
+class Coverage:
+    """The days (since 1970, UTC) of which some record of an account was read, and the first bucket with one.
+
+    A day without any is a gap: it says nothing of what the account usually does.
+    """
+
+    __slots__ = ("days", "first")
+
+    def __init__(self, buckets: Iterable[int] = ()) -> None:
+        self.first = NOWHERE
+        self.days: set[int] = set()
+        for bucket in buckets:
+            self.note(bucket)
+
+    @property
+    def since(self) -> int | None:
+        """The first bucket with a record; None where there is none."""
+        return None if self.first == NOWHERE else self.first
+
+    def note(self, bucket: int) -> int | None:
+        """Note a bucket with a record; gives the first bucket that is judged otherwise now, None where none is."""
+        day = bucket // BUCKETS_PER_DAY
+        changed = None
+        if day not in self.days:
+            self.days.add(day)
+            changed = (day + 1) * BUCKETS_PER_DAY
+        if bucket < self.first:
+            self.first, changed = bucket, bucket
+        return changed
+
+    def whole(self, low: int, high: int) -> bool:
+        """Whether the buckets [low, high] lie in days that are known."""
+        days = {low // BUCKETS_PER_DAY, high // BUCKETS_PER_DAY}
+        return low >= self.first and days <= self.days
+
+    def before(self, day: int, most: int) -> list[int]:
+        """The known days among the `most` before a day."""
+        return [each for each in range(day - most, day) if each in self.days]
 
 
 class Gap(msgspec.Struct, frozen=True):

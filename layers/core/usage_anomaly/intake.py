@@ -18,7 +18,7 @@ from usage_anomaly.envelopes import Payload, event_id
 from usage_anomaly.envelopes.record import instant
 from usage_anomaly.replay import Arrival
 from usage_anomaly.seen import KEY_BYTES
-from usage_anomaly.series import BUCKETS_PER_HOUR, bucket_of
+from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, bucket_of
 from usage_anomaly.usage import UsageEvent, account_of, read_usage
 
 READING = ("Describe", "Get", "List", "Head", "BatchGet", "Lookup")  # how AWS names calls that change nothing
@@ -52,10 +52,12 @@ class _Gathering:
         self.places: set[tuple[str | None, str | None, int]] = set()  # account, region, bucket
 
     def arrival(self) -> Arrival:
-        coverage: dict[str, int] = {}
+        days: dict[str, dict[int, int]] = {}
         for account, _, bucket in self.places:
-            account_id = account_of(account)
-            coverage[account_id] = min(bucket, coverage.get(account_id, bucket))
+            first = days.setdefault(account_of(account), {})
+            day = bucket // BUCKETS_PER_DAY
+            first[day] = min(bucket, first.get(day, bucket))
+        coverage = {account: tuple(sorted(first.values())) for account, first in days.items()}
         return Arrival(bytes(self.keys), tuple(self.wanted), coverage)
 
 

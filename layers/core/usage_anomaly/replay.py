@@ -6,7 +6,7 @@ new, judge the kinds and accounts it touched, and step their anomalies. No clock
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -18,9 +18,11 @@ from usage_anomaly.anomalies.life_cycle import WATERMARK, Due, Tick, Told, View,
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasable, rules_of, told_each
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import ATTEMPTS, Catalog
+from usage_anomaly.coverage import Coverage
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
 from usage_anomaly.seen import KEY_BYTES, Seen
-from usage_anomaly.series import CappedTotal, Series, bucket_of
+from usage_anomaly.series import Series, bucket_of
+from usage_anomaly.totals import CappedTotal, traits
 from usage_anomaly.usage import Direction, UsageEvent
 
 MINUTE = timedelta(minutes=1)
@@ -37,12 +39,12 @@ class Arrival(msgspec.Struct, frozen=True):
     """What one object, or one minute of a file without delivery time, brings.
 
     `keys` holds the sameness keys of its records, 16 bytes each; `wanted` the usage events of the records that some kind
-    reads, by their position; `coverage` the first bucket with a record of each account.
+    reads, by their position; `coverage` the first bucket with a record on each day of each account.
     """
 
     keys: bytes
     wanted: tuple[tuple[int, tuple[UsageEvent, ...]], ...]
-    coverage: dict[str, int]
+    coverage: dict[str, tuple[int, ...]]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -88,7 +90,7 @@ class Replay:
         self._end = 1 << 62 if until is None else bucket_of(until)
         self._known = Seen()
         self._texts: dict[str, str] = {}
-        self._coverage: dict[str, int] = {}
+        self._coverage: dict[str, Coverage] = defaultdict(Coverage)
         self._totals: dict[str, CappedTotal] = {}
         self._extents: dict[Pair, Extents] = {}
         self._due: dict[Pair, list[Due]] = {}
@@ -110,6 +112,7 @@ class Replay:
             total = self._totals.setdefault(kind, CappedTotal())
             cap = limit_of(self.catalog, pair, self._type(account_id))
             total.put(account_id, bucket, self.series[pair].quantity(bucket, bucket), cap)
+        self._note_shared()
         now = self._now = Tick(minute=minute, watermark=minute - WATERMARK)
         for pair in sorted(touched):
             self._judge(pair, touched[pair])
@@ -150,11 +153,9 @@ class Replay:
         name, catalog = pair[1], self.catalog
         return view(self.members(pair), extent, releasable=releasable(catalog, name), each=told_each(catalog, name))
 
-    def coverage(self, account_id: str) -> int | None:
-        """The first bucket with any record of the account (of any account, for the organization)."""
-        if account_id == ORGANIZATION:
-            return min(self._coverage.values(), default=None)
-        return self._coverage.get(account_id)
+    def coverage(self, account_id: str) -> Coverage:
+        """Which days of an account, or of the whole organization, are known."""
+        return self._coverage[account_id]
 
     def _catch_up(self, minute: datetime) -> None:
         """Visit the minutes before this one in which something was due though nothing arrived, as a deployment would."""
@@ -179,12 +180,16 @@ class Replay:
                 reached[pair] = minute
 
     def _cover(self, arrivals: Sequence[Arrival], touched: dict[Pair, int]) -> None:
-        """Note earlier first records; they change which days count for habits, so all of the account is judged again."""
+        """Note the days that have records. A day that was not known changes what is usual on those after it."""
         for arrival in arrivals:
-            for account_id, first in arrival.coverage.items():
-                if first < self._coverage.get(account_id, first + 1):
-                    self._coverage[account_id] = first
-                    touched.update({pair: 0 for pair in self._extents if pair[0] in (account_id, ORGANIZATION)})
+            for account_id, buckets in arrival.coverage.items():
+                for who in (account_id, ORGANIZATION):
+                    known = self._coverage[who]
+                    changed = [each for each in map(known.note, buckets) if each is not None]
+                    if changed:
+                        first = min(changed)
+                        pairs = (pair for pair in self._extents if pair[0] == who)
+                        touched.update({pair: min(first, touched.get(pair, first)) for pair in pairs})
 
     def _take_new(self, arrivals: Sequence[Arrival]) -> list[UsageEvent]:
         """The usage events of records not seen in an earlier minute; of copies within a minute the least one counts."""
@@ -232,13 +237,25 @@ class Replay:
         for bucket in changed:
             yield pair, bucket
 
+    def _note_shared(self) -> None:
+        """What the new events could share with other accounts. A busy kind's callers are too many to keep."""
+        for event in self.fresh:
+            kind = self.catalog.kind_of(event.kind)
+            if (
+                kind.keep != "tally"
+                and event.quantity
+                and event.direction != "release"
+                and self.catalog.judges(event.kind)
+            ):
+                for trait in traits(event):
+                    self._totals[event.kind].note(trait, event.account_id, bucket_of(event.event_time))
+
     def _judge(self, pair: Pair, bucket: int) -> None:
         extents = self._extents.get(pair)
-        coverage = self.coverage(pair[0]) or 0
-        rules = rules_of(self.catalog, pair, self._type(pair[0]), coverage)
+        rules = rules_of(self.catalog, pair, self._type(pair[0]))
         if extents is None:
             judged = self._totals[pair[1]] if pair[0] == ORGANIZATION else self.series[pair]
-            extents = self._extents[pair] = Extents(judged, rules)
+            extents = self._extents[pair] = Extents(judged, rules, self._coverage[pair[0]])
         extents.refresh(bucket, rules)
 
     def _step(self, pair: Pair, now: Tick) -> None:

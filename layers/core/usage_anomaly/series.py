@@ -8,13 +8,17 @@ in whole micro-dollars, so that sums do not depend on the order of addition.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+import msgspec
 from msgspec.structs import replace
 
+from usage_anomaly.places import Place, places
 from usage_anomaly.resources import MICRO, Ledger, Resource, resources
+from usage_anomaly.tallies import Bucket, order
 from usage_anomaly.usage import UsageEvent
 
 BUCKET_SECONDS = 300
@@ -50,6 +54,11 @@ class Sums:
         self.keys: list[int] = []
         self._sums: list[int] = [0]  # one longer than the keys it is good for
 
+    def remember(self, values: Mapping[int, int]) -> None:
+        """Begin with buckets whose values never change."""
+        self.keys = sorted(values)
+        self._values = dict(values)
+
     def touch(self, bucket: int) -> None:
         at = bisect_left(self.keys, bucket)
         if at == len(self.keys) or self.keys[at] != bucket:
@@ -84,48 +93,21 @@ class Judged(Protocol):
     def net_micro(self, low: int, high: int) -> int: ...
     def taken_off(self, low: int, high: int, launched: Sequence[Range]) -> int: ...
     def truncated(self, low: int, high: int) -> int: ...
+    def counts(self, low: int, high: int) -> Iterable[tuple[int, int]]: ...
+    def news(self, end: int, memory: int) -> tuple[int, list[Place]] | None: ...
+    def quantity_at(self, where: Collection[Place], low: int, high: int) -> int: ...
+    def replacing(self, low: int, end: int) -> int: ...
 
 
-def _order(event: UsageEvent) -> tuple[datetime, str, str]:
-    return event.event_time, event.event_id, event.group or ""
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """What is left of a series before bucket `cut`: its sums, and when each place was last used.
 
-
-class _Bucket:
-    """The events of five minutes; `merged` is the busy kinds' form: one event per distinct doer and thing, and their use.
-
-    Single calls and CloudTrail's aggregated ones are two counts of the same: in each region the larger one stands.
+    `used` holds (bucket, quantity, micro-dollars net) of each bucket in which something counted.
     """
 
-    __slots__ = ("_used", "events", "merged", "quantity")
-
-    def __init__(self) -> None:
-        self.events: list[UsageEvent] = []
-        self.merged: dict[tuple[object, ...], UsageEvent] = {}
-        self.quantity = 0  # of the busy kinds' form
-        self._used: dict[str, list[int]] = {}  # by region: single calls, those of truncated records, aggregated calls
-
-    def take(self, event: UsageEvent) -> None:
-        """Add an event of a busy kind."""
-        _merge(self.merged, event)
-        if event.direction == "release" or event.dry_run:
-            return
-        used = self._used.setdefault(event.region, [0, 0, 0])
-        before = max(used[0], used[2])
-        used[2 if event.aggregated else 0] += event.quantity
-        used[1] += event.quantity if event.truncated else 0
-        self.quantity += max(used[0], used[2]) - before
-
-    def stands(self, event: UsageEvent) -> bool:
-        """Whether an event is of the count that stands in its region."""
-        single, _, summed = self._used.get(event.region, (0, 0, 0))
-        return (summed > single) == event.aggregated
-
-    def standing(self) -> Iterator[UsageEvent]:
-        """The merged events without the uses of the counts that do not stand."""
-        return (each for each in self.merged.values() if each.direction == "release" or self.stands(each))
-
-    def truncated(self) -> int:
-        return sum(cut for single, cut, summed in self._used.values() if single >= summed)
+    cut: int = 0
+    used: tuple[tuple[int, int, int], ...] = ()
+    places: tuple[tuple[Place, int], ...] = ()
 
 
 class Series:
@@ -134,9 +116,10 @@ class Series:
     A launch that repeats one (the same call, the same resource, not released in between) is kept and counts nothing.
     """
 
-    def __init__(self, *, tally: bool = False) -> None:
+    def __init__(self, *, tally: bool = False, past: Past | None = None) -> None:
         self._tally = tally
-        self._buckets: dict[int, _Bucket] = {}
+        self._past = past or Past()
+        self._buckets: dict[int, Bucket] = {}
         self._ledger = Ledger()
         self._gross = Sums(self._quantity_of)
         self._cut = Sums(self._truncated_of)
@@ -144,6 +127,25 @@ class Series:
         self._standing = Sums(lambda key: sum(self._standing_of(each) for each in self._uses(key)))
         self._resources = Sums(lambda key: sum(map(self._named, self._uses(key))))
         self._gone = Sums(lambda key: sum(self._gone_of(each) for each in self._uses(key)))
+        self._places: dict[Place, list[int]] = {place: [last] for place, last in self._past.places}
+        self._groups: dict[str, list[UsageEvent]] = defaultdict(list)  # launches by the group that asked for them
+        self._gross.remember({bucket: quantity for bucket, quantity, _ in self._past.used})
+        self._net.remember({bucket: micro for bucket, _, micro in self._past.used})
+
+    def past(self, cut: int, memory: int) -> Past:
+        """What is to be kept of the buckets before `cut`, `memory` buckets back."""
+        low = cut - memory
+        keys = self._gross.between(low, cut - 1)
+        last = ((place, used[bisect_left(used, cut) - 1]) for place, used in self._places.items() if used[0] < cut)
+        return Past(
+            cut=cut,
+            used=tuple((key, self._gross.at(key), self._net.sum(key, key)) for key in keys),
+            places=tuple(sorted((place, bucket) for place, bucket in last if bucket >= low)),
+        )
+
+    def know(self, event: UsageEvent) -> None:
+        """Take in a launch or release from before the cut: it counts there already, but says what others are worth."""
+        self._note(event)
 
     def add(self, event: UsageEvent) -> list[int]:
         """Take one event in; its bucket and the later ones that count otherwise now. Dry runs are evidence only."""
@@ -152,10 +154,13 @@ class Series:
         number = bucket_of(event.event_time)
         bucket = self._buckets.get(number)
         if bucket is None:
-            bucket = self._buckets[number] = _Bucket()
+            bucket = self._buckets[number] = Bucket()
+        if event.direction != "release" and event.quantity and not event.dry_run:
+            for place in places(event.region, event.group):
+                _insert(self._places.setdefault(place, []), number)
         if not self._tally:
-            insort(bucket.events, event, key=_order)
-            return self._note(number, event)
+            insort(bucket.events, event, key=order)
+            return self._note(event)
         bucket.take(event)
         for sums in (self._gross, self._cut, self._net):
             sums.touch(number)
@@ -212,11 +217,47 @@ class Series:
         """The part of the use in [low, high] that truncated records report."""
         return self._cut.sum(low, high)
 
+    def counts(self, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """The buckets of [low, high] in which something counts, with the gross use."""
+        return ((key, self._gross.at(key)) for key in self._gross.between(low, high))
+
+    def news(self, end: int, memory: int) -> tuple[int, list[Place]] | None:
+        """The places used in the day that ends with bucket `end` and not in the `memory` buckets before it, and since when."""
+        low, found, since = end - BUCKETS_PER_DAY + 1, list[Place](), end
+        for place, used in self._places.items():
+            at = bisect_left(used, low)
+            if at < len(used) and used[at] <= end and (at == 0 or used[at - 1] < low - memory):
+                found.append(place)
+                since = min(since, used[at])
+        return (since, sorted(found)) if found else None
+
+    def quantity_at(self, where: Collection[Place], low: int, high: int) -> int:
+        """Gross use in [low, high] in any of these places."""
+        uses = self.uses(low, high)
+        return sum(each.quantity for each in uses if any(place in where for place in places(each.region, each.group)))
+
+    def replacing(self, low: int, end: int) -> int:
+        """How much of the use in [low, end] replaces what its group ran before with another image.
+
+        A group (Auto Scaling, a node pool) may so double for a while: as many new ones as older ones ran a day before,
+        counting all new ones of the day that still run.
+        """
+        first, before, replaced = bucket_start(end - BUCKETS_PER_DAY + 1), bucket_start(low), 0
+        until = bucket_start(end + 1)
+        for name in {each.launcher_id for each in self.uses(low, end) if each.launcher_id and each.image_id}:
+            launches = [each for each in self._groups[name] if each.event_time < until]
+            old = [each for each in launches if each.event_time < first]
+            known = {each.image_id for each in old}
+            new = [each for each in launches if each.event_time >= first and each.image_id not in known]
+            if sum(self._running(each, until) for each in new) <= sum(self._running(each, before) for each in old):
+                replaced += sum(self._counted(each) for each in new if each.event_time >= before)
+        return replaced
+
     def events(self, low: int, high: int) -> Iterator[UsageEvent]:
         """All events of [low, high] in order of time and id, dry runs and releases included."""
-        for key in self._gross.between(low, high):
+        for key in self._gross.between(max(low, self._past.cut), high):
             bucket = self._buckets[key]
-            yield from sorted(bucket.merged.values(), key=_order) if self._tally else bucket.events
+            yield from sorted(bucket.merged.values(), key=order) if self._tally else bucket.events
 
     def uses(self, low: int, high: int) -> Iterator[UsageEvent]:
         """What counts of the events of [low, high]: use without the resources that it repeats; none of quantity 0."""
@@ -244,17 +285,26 @@ class Series:
         ends = self._ledger.named(release)
         return all(self._ledger.launched_before(each, release) is not None for each in ends)
 
-    def _note(self, number: int, event: UsageEvent) -> list[int]:
+    def _note(self, event: UsageEvent) -> list[int]:
         """Let all sums know; a launch or release may change what others, mostly later ones, are worth."""
+        if event.direction == "use" and event.launcher_id and event.image_id and not event.dry_run:
+            insort(self._groups[event.launcher_id], event, key=order)
         changed = self._ledger.take(event)
-        worth = sorted({number, *map(bucket_of, changed.worth)})
+        moments = {event.event_time, *changed.worth}
+        worth = sorted(key for key in set(map(bucket_of, moments)) if key >= self._past.cut)
         for key in worth:
             for sums in (self._gross, self._cut, self._net, self._standing, self._resources, self._gone):
                 sums.touch(key)
         for key in {bucket_of(each) for each in changed.ended}.difference(worth):
-            self._standing.touch(key)
-            self._gone.touch(key)
+            if key >= self._past.cut:
+                self._standing.touch(key)
+                self._gone.touch(key)
         return worth
+
+    def _running(self, event: UsageEvent, moment: datetime) -> int:
+        """How many of what an event launched had not been seen released at a moment."""
+        ends = (self._ledger.released_at(each, event.event_time) for each in resources(event))
+        return sum(end is None or end >= moment for end in ends) * event.units_each
 
     def _uses(self, key: int) -> Iterator[UsageEvent]:
         events = self._buckets[key].events
@@ -329,56 +379,8 @@ def _part(event: UsageEvent, quantity: int, counted: Sequence[Resource]) -> Usag
     )
 
 
-def _merge(merged: dict[tuple[object, ...], UsageEvent], event: UsageEvent) -> None:
-    """Add an event of a busy kind to its like; the earliest id and time stand for all of them."""
-    key = (
-        event.direction, event.region, event.event_name, event.group, event.function_name, event.actor_arn,
-        event.access_key_id, event.invoked_by, event.user_agent, event.source_address, event.error_code, event.dry_run,
-        event.truncated, event.aggregated,
-    )  # fmt: skip
-    like = merged.get(key)
-    if like is None:
-        merged[key] = event
-        return
-    first = min(like, event, key=_order)
-    usd = None if like.usd is None or event.usd is None else like.usd + event.usd
-    merged[key] = replace(first, quantity=like.quantity + event.quantity, usd=usd)
-
-
-class CappedTotal:
-    """Use of one kind over all accounts, each bucket of an account counted up to that account's own limit.
-
-    One account alone can so never make the organization unusual (that is its own anomaly), while one instance in each of
-    300 accounts can.
-    """
-
-    def __init__(self) -> None:
-        self._parts: dict[int, dict[str, int]] = {}
-        self._gross = Sums(lambda key: sum(self._parts[key].values()))
-
-    def put(self, account_id: str, bucket: int, quantity: int, cap: int) -> None:
-        """Say what an account used in a bucket by now."""
-        self._parts.setdefault(bucket, {})[account_id] = min(quantity, cap)
-        self._gross.touch(bucket)
-
-    def used_since(self, bucket: int) -> list[int]:
-        keys = self._gross.keys
-        return [key for key in keys[bisect_left(keys, bucket) :] if self.quantity(key, key) > 0]
-
-    def first_used(self, low: int, high: int) -> int:
-        return next((key for key in self._gross.between(low, high) if self.quantity(key, key) > 0), high)
-
-    def quantity(self, low: int, high: int) -> int:
-        return self._gross.sum(low, high)
-
-    def net_micro(self, low: int, high: int) -> int:
-        """Always 0: the organization is judged by quantity only."""
-        return 0
-
-    def taken_off(self, low: int, high: int, launched: Sequence[Range]) -> int:
-        """Always 0: nothing is netted."""
-        return 0
-
-    def truncated(self, low: int, high: int) -> int:
-        """Always 0: confidence is said by the accounts' own findings."""
-        return 0
+def _insert(buckets: list[int], bucket: int) -> None:
+    """Add a bucket to a row in order, once."""
+    at = bisect_left(buckets, bucket)
+    if at == len(buckets) or buckets[at] != bucket:
+        buckets.insert(at, bucket)

@@ -10,7 +10,8 @@ from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import Tick, Told
 from usage_anomaly.anomalies.view import gather, nets_unread_launch
 from usage_anomaly.bench import Bench, Reader, as_told, view_of
-from usage_anomaly.detection import READY, Finding
+from usage_anomaly.detection import Finding
+from usage_anomaly.detection.readiness import readiness
 from usage_anomaly.enrichment.compose import Material, bare
 from usage_anomaly.enrichment.expected import usual
 from usage_anomaly.series import bucket_start
@@ -44,9 +45,9 @@ def snapshot(
         uses=gathered.uses,
         released=gathered.released,
         expected=usual(bench.members, extent, bench.coverage),
-        covered_from=None if bench.coverage is None else bucket_start(bench.coverage),
+        covered_from=None if bench.coverage.since is None else bucket_start(bench.coverage.since),
         median_rate_used=any(nets_unread_launch(each, extent.findings, extent.last_seen) for each in bench.members),
-        ready=READY,
+        ready=readiness(bench.coverage, extent.last_seen, "not in this version"),
         now=tick.minute,
         prices_date=reader.prices_date,
     )

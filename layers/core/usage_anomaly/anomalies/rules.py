@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from usage_anomaly.anomalies.extents import Rules
 from usage_anomaly.catalog import Catalog, is_attempts
+from usage_anomaly.detection.judging import Rules
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.enrichment.accounts import AccountType
 from usage_anomaly.series import BUCKETS_PER_HOUR
@@ -21,10 +21,8 @@ def limit_of(catalog: Catalog, pair: Pair, account_type: AccountType) -> int:
     return catalog.limit(kind, account_type)
 
 
-def rules_of(
-    catalog: Catalog, pair: Pair, account_type: AccountType, coverage: int, since: int = 0, judged_from: int = 0
-) -> Rules:
-    """All that `extents` needs to judge the pair; `coverage`, `since` and `judged_from` are buckets.
+def rules_of(catalog: Catalog, pair: Pair, account_type: AccountType, since: int = 0, judged_from: int = 0) -> Rules:
+    """All that `extents` needs to judge the pair; `since` and `judged_from` are buckets.
 
     The organization is judged in windows of up to an hour and by quantity; refused calls cost nothing.
     """
@@ -43,7 +41,6 @@ def rules_of(
         unit=f"refused calls for {kind.many}" if refused else kind.many,
         one=f"refused call for {kind.many}" if refused else kind.one,
         whose="the organization" if everyone else whose,
-        coverage=coverage,
         since=since,
         judged_from=judged_from,
     )

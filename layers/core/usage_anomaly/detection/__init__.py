@@ -11,16 +11,6 @@ Detector = Literal["threshold", "burn_rate", "baseline", "first_use", "learned"]
 Scope = Literal["account", "region", "organization"]
 
 
-# Which detectors judge: "yes", or why not. The same in replay and in a deployment.
-READY: dict[str, str] = {
-    "threshold": "yes",
-    "burn_rate": "yes",
-    "baseline": "not in this version",
-    "first_use": "not in this version",
-    "learned": "not in this version",
-}
-
-
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One detector says that one window of one series is unusual. Times are UTC, the window is [start, end)."""
 

@@ -2,14 +2,18 @@
 
 A window is a habit when enough earlier days saw at least two thirds of its amount in a window of equal length that ended
 within an hour of the same time of day: half of the covered days of its type (working day, weekend; at least two) in 14
-days, or three of the last seven days, or the same weekday in two of five weeks. Days before the account's first record
-do not count either way, nor does anything from the running anomaly itself: an incident never becomes its own habit.
+days, or three of the last seven days, or the same weekday in two of five weeks, or the same day of the month before, counted
+from its beginning or its end. Days of which no record was read do not count either way, nor does anything from the
+running anomaly itself: an incident never becomes its own habit.
 """
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Callable
+from datetime import datetime
 
+from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.series import BUCKETS_PER_DAY, bucket_start
 
@@ -18,11 +22,13 @@ RULE = FIGURES.habit
 Measure = Callable[[int, int], int]
 
 
-def habit(measure: Measure, end: int, length: int, amount: int, coverage: int, running_since: int | None) -> str | None:
+def habit(
+    measure: Measure, end: int, length: int, amount: int, coverage: Coverage, running_since: int | None
+) -> str | None:
     """Why the window of `length` buckets that ends with bucket `end` is a habit, or None.
 
-    `measure(low, high)` sums the judged quantity over buckets; `coverage` is the first bucket with any record of the
-    account; `running_since` is the start of the anomaly that is open at `end`.
+    `measure(low, high)` sums the judged quantity over buckets; `coverage` says which days of the account are
+    known; `running_since` is the start of the anomaly that is open at `end`.
     """
     floor = amount * RULE.share
     newest = min(end - length, end if running_since is None else running_since - 1)
@@ -34,7 +40,7 @@ def habit(measure: Measure, end: int, length: int, amount: int, coverage: int, r
         last = min(middle + RULE.shift_buckets, newest)
         if any(measure(each - length + 1, each) >= floor for each in range(middle - RULE.shift_buckets, last + 1)):
             return True
-        return False if middle - length + 1 >= coverage else None
+        return False if coverage.whole(middle - length + 1, middle) else None
 
     weekend = _is_weekend(end)
     days = {day: seen(day) for day in range(1, RULE.days + 1)}
@@ -50,7 +56,26 @@ def habit(measure: Measure, end: int, length: int, amount: int, coverage: int, r
     weeks = [week for week in range(1, RULE.weeks + 1) if seen(7 * week)]
     if len(weeks) >= RULE.weekday_hits:
         return f"the same weekday saw two thirds of it in {len(weeks)} of the last {RULE.weeks} weeks"
+    for day in sorted(_a_month(bucket_start(end))):
+        if seen(day):
+            return f"the same day of the month before, {day} days ago, saw two thirds of it"
     return None
+
+
+def _a_month(moment: datetime) -> set[int]:
+    """How many days ago the same day of the month before was, counted from its beginning and from its end.
+
+    A day either way: the first or last day of a month may fall on a weekend. Only the first and last days of a month count
+    so: what happens once in its middle is no monthly job yet.
+    """
+    last = monthrange(moment.year, moment.month)[1]
+    before = monthrange(moment.year, moment.month - 1)[1] if moment.month > 1 else 31
+    days = set[int]()
+    if moment.day <= RULE.month_edge:
+        days.add(before)
+    if moment.day > last - RULE.month_edge:
+        days.add(last)
+    return {day + shift for day in days for shift in range(-RULE.month_shift, RULE.month_shift + 1)}
 
 
 def _is_weekend(bucket: int) -> bool:

@@ -6,6 +6,7 @@ They live in `limits.json` with their reasons; a kind's own limit per 10 minutes
 from __future__ import annotations
 
 from importlib.resources import files
+from math import ceil
 
 import msgspec
 
@@ -47,6 +48,44 @@ class HabitRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weeks: int
     weekday_hits: int
     same_type_hits: int
+    month_edge: int
+    month_shift: int
+    reason: str
+
+
+class BaselineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When an hour is more than the past explains; see `baseline.py`.
+
+    The floor is a share of the kind's 10-minute limit, at least `floor_least` units.
+    """
+
+    score: float
+    days: int
+    ready_days: int
+    floor_share: float
+    floor_least: int
+    level_share: int
+    tamed_score: float
+    reason: str
+
+    def floor(self, limit: int) -> int:
+        """The least use, of an hour or of a first day, that is worth a finding."""
+        return max(self.floor_least, ceil(limit * self.floor_share))
+
+
+class FirstUseRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long something must not have been used to be new, and how many days must be known; see `first_use.py`."""
+
+    memory_days: int
+    ready_days: int
+    reason: str
+
+
+class SharedRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many accounts within how many buckets share one image, address or actor that is new to them; `shared_use.py`."""
+
+    accounts: int
+    buckets: int
     reason: str
 
 
@@ -84,6 +123,9 @@ class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     burn_rate_usd_per_hour: BurnRate
     organization_factor: OrganizationFactor
     habit: HabitRule
+    baseline: BaselineRule
+    first_use: FirstUseRule
+    shared_use: SharedRule
     life_cycle: LifeCycle
     storm: StormRule
 

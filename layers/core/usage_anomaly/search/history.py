@@ -58,8 +58,8 @@ class History(msgspec.Struct, frozen=True):
     def newest_ingest(self) -> datetime | None:
         return newest_ingest(self.client)
 
-    def coverage(self, account_id: str | None) -> datetime | None:
-        return coverage(self.client, account_id)
+    def days(self, account_id: str | None) -> list[datetime]:
+        return days(self.client, account_id)
 
     def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> list[UsageEvent]:
         return events(self.client, account_id, kind, start, end, tally=self.tallied(kind))
@@ -123,6 +123,20 @@ def totals(
 def coverage(client: OpenSearch, account_id: str | None) -> datetime | None:
     """The event_time of the first event of any kind, of an account or (None) of all; None when there is none."""
     return _extreme(client, {"bool": {"filter": _of(account_id)}}, "min", "event_time")
+
+
+def days(client: OpenSearch, account_id: str | None) -> list[datetime]:
+    """The event_time of the first event of each day (UTC) that has any, of an account or (None) of all, in order."""
+    first: Answer = {"first": {"min": {"field": "event_time"}}}
+    histogram = {"field": "event_time", "calendar_interval": "day", "min_doc_count": 1}
+    body: Answer = {
+        "size": 0,
+        "query": {"bool": {"filter": _of(account_id)}},
+        "track_total_hits": False,
+        "aggs": {"days": {"date_histogram": histogram, "aggs": first}},
+    }
+    found = read(client, ALL_EVENTS, body).get("aggregations", {}).get("days", {}).get("buckets", ())
+    return [moment(each["first"]["value"]) for each in found]
 
 
 def newest_ingest(client: OpenSearch) -> datetime | None:

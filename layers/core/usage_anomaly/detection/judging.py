@@ -1,0 +1,296 @@
+"""Which windows that end in a bucket are unusual, and is that told or recorded?
+
+Every detector looks at every used bucket. What it found is told unless an *excuse* says why it is recorded only: the
+window is a habit, the baseline judges in place of a limit, or new machines replace those of their own group. `verdicts`
+gives what fired; `explain` gives every comparison, fired or not, from the same steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from usage_anomaly.coverage import Coverage
+from usage_anomaly.detection import Finding, Scope, baseline, burn_rate, first_use, shared_use, threshold
+from usage_anomaly.detection.habit import Measure, habit
+from usage_anomaly.detection.limits import FIGURES, Window
+from usage_anomaly.detection.readiness import baseline_lacks, first_use_lacks
+from usage_anomaly.resources import MICRO
+from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Judged, Range
+from usage_anomaly.totals import CappedTotal
+
+BASELINE, FIRST_USE = FIGURES.baseline, FIGURES.first_use
+MEMORY = FIRST_USE.memory_days * BUCKETS_PER_DAY
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a series is judged by. `limit` is per 10 minutes; `burn_limit` is USD per hour, None for unpriced kinds.
+
+    `by_person`: somebody set this limit, so it always tells. The walk starts at bucket `since`, and up to `judged_from` only
+    notes what windows of an hour or less have judged.
+    """
+
+    limit: int
+    burn_limit: float | None
+    windows: tuple[Window, ...] = FIGURES.windows
+    scope: Scope = "account"
+    unit: str = "units"
+    one: str = "unit"
+    whose: str = "accounts"
+    by_person: bool = False
+    since: int = 0
+    judged_from: int = 0
+
+    def floor(self, length: int) -> int:
+        """The least use in so many buckets that baseline and first use tell of.
+
+        For the organization the limit itself: its sum holds each account up to that account's own limit in every bucket, and
+        one account alone is that account's anomaly.
+        """
+        factor = next((each.factor for each in self.windows if each.buckets == length), 1)
+        if self.scope == "organization":
+            return self.limit * factor
+        return BASELINE.floor(self.limit * (factor if length > BUCKETS_PER_HOUR else 1))
+
+    def said(self, amount: float) -> str:
+        return self.one if amount == 1 else self.unit
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a walk stands: the disjoint ranges that feed no window any more (`owned`) or no day's window (`claims`), and
+    since when an anomaly is open."""
+
+    owned: tuple[Range, ...] = ()
+    claims: tuple[Range, ...] = ()
+    running: int | None = None
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """One comparison of one detector: the window's length in buckets, what was compared, and what it has to exceed.
+
+    `finding` is there where it did; `excuse` says why that is recorded and not told, `idle` why the detector does not judge.
+    `peak` is thousandths of the bound.
+    """
+
+    detector: str
+    length: int
+    actual: float
+    bound: float
+    finding: Finding | None = None
+    excuse: str | None = None
+    idle: str | None = None
+    expected: float | None = None
+    score: float | None = None
+
+    @property
+    def peak(self) -> int:
+        return int(self.actual * 1000 // max(self.bound, 1))  # of a limit of 0 every unit is as much above it
+
+
+class Judge:
+    """Judges one series by its rules. Keeps the profiles of the days it was asked about."""
+
+    def __init__(self, series: Judged, rules: Rules, coverage: Coverage) -> None:
+        self.series = series
+        self.rules = rules
+        self.coverage = coverage
+        self._profiles: dict[tuple[int, int], baseline.Profile] = {}  # by day and length of the window
+
+    def forget(self, bucket: int) -> None:
+        """Use in a bucket has become known: profiles of later days are made again."""
+        self._profiles = {key: kept for key, kept in self._profiles.items() if key[0] <= bucket // BUCKETS_PER_DAY}
+
+    def verdicts(self, bucket: int, standing: Standing) -> Iterator[Verdict]:
+        """What is unusual in the windows that end with `bucket`, told or excused."""
+        return (each for each in self.compared(bucket, standing) if each.finding is not None)
+
+    def compared(self, bucket: int, standing: Standing) -> Iterator[Verdict]:
+        """Every comparison for the windows that end with `bucket`."""
+        idle = baseline_lacks(self.coverage, bucket)
+        yield from self._limits(bucket, standing, ready=idle is None)
+        if self.rules.burn_limit is not None:
+            yield self._burn_rate(bucket, standing, self.rules.burn_limit)
+        yield from self._baseline(bucket, standing, idle)
+        yield from self._first_use(bucket, standing)
+        if isinstance(self.series, CappedTotal):
+            yield self._shared(self.series, bucket)
+
+    def claimed(self, bucket: int) -> int:
+        """The longest window of an hour or less that ends here above a limit, in buckets; 0 where none is."""
+        rules, low = self.rules, bucket - BUCKETS_PER_HOUR + 1
+        if rules.burn_limit is not None and self.series.net_micro(low, bucket) > rules.burn_limit * MICRO:
+            return BUCKETS_PER_HOUR
+        short = (each for each in rules.windows if each.buckets <= BUCKETS_PER_HOUR)
+        above = (
+            each.buckets
+            for each in short
+            if self.series.quantity(bucket - each.buckets + 1, bucket) > rules.limit * each.factor
+        )
+        return max(above, default=0)
+
+    def _limits(self, bucket: int, standing: Standing, *, ready: bool) -> Iterator[Verdict]:
+        rules = self.rules
+        for window in rules.windows:
+            limit, length = rules.limit * window.factor, window.buckets
+            actual = self._use(bucket, length, standing)
+            if actual <= limit:
+                yield Verdict(detector="threshold", length=length, actual=actual, bound=limit)
+                continue
+            found = threshold.finding(
+                self.series,
+                bucket,
+                window,
+                actual=actual,
+                limit=limit,
+                scope=rules.scope,
+                unit=rules.said(actual),
+                whose=rules.whose,
+            )
+            if ready and limit and not rules.by_person:
+                excuse: str | None = "the baseline is ready and judges in its place"
+            else:
+                excuse = self._excuse(bucket, length, actual, standing)
+            yield Verdict(detector="threshold", length=length, actual=actual, bound=limit, finding=found, excuse=excuse)
+
+    def _burn_rate(self, bucket: int, standing: Standing, limit: float) -> Verdict:
+        low = bucket - BUCKETS_PER_HOUR + 1
+        micro = without(self.series.net_micro, standing.owned)(low, bucket)
+        micro += self.series.taken_off(low, bucket, standing.owned)
+        found = excuse = None
+        if micro > limit * MICRO:
+            found = burn_rate.finding(self.series, bucket, micro, limit, self.rules.whose)
+            excuse = habit(
+                self.series.net_micro, bucket, BUCKETS_PER_HOUR, micro, self.coverage, standing.running
+            ) or self._replaces(bucket, BUCKETS_PER_HOUR, standing)
+        return Verdict(
+            detector="burn_rate",
+            length=BUCKETS_PER_HOUR,
+            actual=micro / MICRO,
+            bound=limit,
+            finding=found,
+            excuse=excuse,
+        )
+
+    def _baseline(self, bucket: int, standing: Standing, idle: str | None) -> Iterator[Verdict]:
+        for window in self.rules.windows:
+            if window.buckets not in (BUCKETS_PER_HOUR, BUCKETS_PER_DAY):
+                continue
+            length = window.buckets
+            floor = self.rules.floor(length)
+            actual = self._use(bucket, length, standing)
+            if idle or actual < floor:
+                yield Verdict(detector="baseline", length=length, actual=actual, bound=floor, idle=idle)
+                continue
+            usual = self._profile(bucket, length, standing)
+            scored = usual.score(bucket, actual)
+            found = excuse = None
+            if scored >= BASELINE.score:
+                found = baseline.finding(
+                    bucket,
+                    length,
+                    actual,
+                    usual,
+                    scored,
+                    scope=self.rules.scope,
+                    unit=self.rules.said(actual),
+                    confidence=self._confidence(bucket, length, actual),
+                )
+                excuse = self._excuse(bucket, length, actual, standing)
+            yield Verdict(
+                detector="baseline",
+                length=length,
+                actual=actual,
+                bound=floor,
+                finding=found,
+                excuse=excuse,
+                expected=usual.expected(bucket),
+                score=scored,
+            )
+
+    def _first_use(self, bucket: int, standing: Standing) -> Iterator[Verdict]:
+        new = self.series.news(bucket, MEMORY)
+        if new is None:
+            return
+        begin, where = new
+        floor, length = self.rules.floor(BUCKETS_PER_HOUR), bucket - begin + 1
+        actual = without(lambda low, high: self.series.quantity_at(where, low, high), standing.owned)(begin, bucket)
+        idle = first_use_lacks(self.coverage, bucket)
+        if idle:
+            yield Verdict(detector="first_use", length=length, actual=actual, bound=floor, idle=idle)
+            return
+        found = None
+        if actual >= floor:
+            confidence = self._confidence(bucket, length, actual)
+            said = self.rules.said(actual)
+            found = first_use.finding(bucket, begin, where, actual, unit=said, confidence=confidence)
+        yield Verdict(detector="first_use", length=length, actual=actual, bound=floor, finding=found)
+
+    def _shared(self, total: CappedTotal, bucket: int) -> Verdict:
+        idle, rule = first_use_lacks(self.coverage, bucket), FIGURES.shared_use
+        if idle:
+            return Verdict(detector="first_use", length=rule.buckets, actual=0, bound=rule.accounts, idle=idle)
+        spreads = shared_use.new_spreads(total, bucket)
+        found = shared_use.finding(bucket, spreads) if spreads else None
+        actual = found.actual if found else 0
+        return Verdict(detector="first_use", length=rule.buckets, actual=actual, bound=rule.accounts, finding=found)
+
+    def _profile(self, bucket: int, length: int, standing: Standing) -> baseline.Profile:
+        """What is usual on the day of a bucket; of days without what windows of an hour or less have judged there."""
+        day = bucket // BUCKETS_PER_DAY
+        found = self._profiles.get((day, length))
+        if found is None:
+            known = self.coverage.before(day, BASELINE.days)
+            if length == BUCKETS_PER_HOUR:
+                found = baseline.hourly(self.series.counts, known)
+            else:
+                measure = without(self.series.quantity, standing.claims)
+                starts = ((each, each * BUCKETS_PER_DAY) for each in known)
+                found = baseline.daily({each: measure(low, low + BUCKETS_PER_DAY - 1) for each, low in starts})
+            self._profiles[day, length] = found
+        return found
+
+    def _use(self, bucket: int, length: int, standing: Standing) -> int:
+        skipped = union(standing.owned, standing.claims) if length > BUCKETS_PER_HOUR else standing.owned
+        return without(self.series.quantity, skipped)(bucket - length + 1, bucket)
+
+    def _excuse(self, bucket: int, length: int, actual: int, standing: Standing) -> str | None:
+        claims = standing.claims if length > BUCKETS_PER_HOUR else ()
+        measure = without(self.series.quantity, claims)
+        excuse = habit(measure, bucket, length, actual, self.coverage, standing.running)
+        return excuse or self._replaces(bucket, length, standing)
+
+    def _replaces(self, bucket: int, length: int, standing: Standing) -> str | None:
+        """Why nothing remains of the window without what replaces others, or None."""
+        low = bucket - length + 1
+        replaced = self.series.replacing(low, bucket)
+        if replaced and self._use(bucket, length, standing) - replaced < self.rules.floor(length):
+            return f"{replaced:,} replace older ones of their own group with another image"
+        return None
+
+    def _confidence(self, bucket: int, length: int, actual: int) -> float:
+        cut = self.series.truncated(bucket - length + 1, bucket)
+        return round(1 - min(cut, actual) / max(actual, 1), 4)
+
+
+def without(measure: Callable[[int, int], int], skipped: tuple[Range, ...]) -> Measure:
+    """The measure over what is left of a window without the skipped ranges, which are disjoint."""
+    if not skipped:
+        return measure
+
+    def rest(low: int, high: int) -> int:
+        inside = ((max(low, first), min(high, last)) for first, last in skipped if first <= high and last >= low)
+        return measure(low, high) - sum(measure(first, last) for first, last in inside)
+
+    return rest
+
+
+def union(left: tuple[Range, ...], right: tuple[Range, ...]) -> tuple[Range, ...]:
+    """Both sets of ranges as one, disjoint and in order."""
+    merged: list[Range] = []
+    for low, high in sorted((*left, *right)):
+        if merged and low <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
+        else:
+            merged.append((low, high))
+    return tuple(merged)
