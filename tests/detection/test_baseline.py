@@ -93,7 +93,9 @@ def test_office_hours_scatter_and_stay_usual(seed: int) -> None:
     }
     usual = made(office)
     worst = max(
-        score(usual, 28, hour, sum(office.get(day * BUCKETS_PER_DAY + round(hour * 12) - 1 - at, 0) for at in range(12)))
+        score(
+            usual, 28, hour, sum(office.get(day * BUCKETS_PER_DAY + round(hour * 12) - 1 - at, 0) for at in range(12))
+        )
         for day in range(28)
         for hour in range(9, 19)
     )
@@ -103,9 +105,7 @@ def test_office_hours_scatter_and_stay_usual(seed: int) -> None:
 
 def test_weekends_are_told_from_working_days() -> None:
     """A group that is half as large on weekends has a lower mean there."""
-    week = {
-        day * BUCKETS_PER_DAY + 84 + at: 2 if day % 7 in WEEKEND else 10 for day in range(28) for at in range(3)
-    }
+    week = {day * BUCKETS_PER_DAY + 84 + at: 2 if day % 7 in WEEKEND else 10 for day in range(28) for at in range(3)}
     usual = made(week)
     saturday, monday = (DAY + 30) * BUCKETS_PER_DAY + 90, (DAY + 32) * BUCKETS_PER_DAY + 90
     assert usual.expected(saturday) < usual.expected(monday) / 2

@@ -7,7 +7,9 @@ gives what fired; `explain` gives every comparison, fired or not, from the same 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 
 import msgspec
 
@@ -21,6 +23,7 @@ from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Judged, Rang
 from usage_anomaly.totals import CappedTotal
 
 BASELINE, FIRST_USE = FIGURES.baseline, FIGURES.first_use
+_LAST = itemgetter(1)
 MEMORY = FIRST_USE.memory_days * BUCKETS_PER_DAY
 
 
@@ -161,7 +164,13 @@ class Judge:
         if micro > limit * MICRO:
             found = burn_rate.finding(self.series, bucket, micro, limit, self.rules.whose)
             excuse = habit(
-                self.series.net_micro, bucket, BUCKETS_PER_HOUR, micro, self.coverage, standing.running
+                self.series.net_micro,
+                bucket,
+                BUCKETS_PER_HOUR,
+                micro,
+                self.coverage,
+                standing.running,
+                nets=True,
             ) or self._replaces(bucket, BUCKETS_PER_HOUR, standing)
         return Verdict(
             detector="burn_rate",
@@ -209,16 +218,20 @@ class Judge:
             )
 
     def _first_use(self, bucket: int, standing: Standing) -> Iterator[Verdict]:
-        new = self.series.news(bucket, MEMORY)
-        if new is None:
+        new = {
+            place: since
+            for place, since in self.series.news(bucket, MEMORY).items()
+            if not any(first <= since <= last for first, last in standing.owned)  # it was told
+        }
+        if not new:
             return
-        begin, where = new
+        begin, where = min(new.values()), sorted(new)
         floor, length = self.rules.floor(BUCKETS_PER_HOUR), bucket - begin + 1
-        actual = without(lambda low, high: self.series.quantity_at(where, low, high), standing.owned)(begin, bucket)
         idle = first_use_lacks(self.coverage, bucket)
         if idle:
-            yield Verdict(detector="first_use", length=length, actual=actual, bound=floor, idle=idle)
+            yield Verdict(detector="first_use", length=length, actual=0, bound=floor, idle=idle)
             return
+        actual = without(lambda low, high: self.series.quantity_at(where, low, high), standing.owned)(begin, bucket)
         found = None
         if actual >= floor:
             confidence = self._confidence(bucket, length, actual)
@@ -279,8 +292,13 @@ def without(measure: Callable[[int, int], int], skipped: tuple[Range, ...]) -> M
         return measure
 
     def rest(low: int, high: int) -> int:
-        inside = ((max(low, first), min(high, last)) for first, last in skipped if first <= high and last >= low)
-        return measure(low, high) - sum(measure(first, last) for first, last in inside)
+        found = measure(low, high)
+        for place in range(bisect_left(skipped, low, key=_LAST), len(skipped)):
+            first, last = skipped[place]
+            if first > high:
+                break
+            found -= measure(max(low, first), min(high, last))
+        return found
 
     return rest
 
