@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 
 import msgspec
+from msgspec.structs import replace
 
 from benchmarks.detection.accounts import Account
 from benchmarks.detection.delivery import Delivered
 from benchmarks.detection.setting import rooms
 from usage_anomaly.anomalies.rules import ORGANIZATION
-from usage_anomaly.catalog import Catalog
+from usage_anomaly.catalog import Catalog, Limits
 from usage_anomaly.replay import Arrival, Outcome, Replay
 from usage_anomaly.resources import MICRO
 from usage_anomaly.seen import KEY_BYTES
@@ -68,6 +69,22 @@ def replayed(
         coverage = {each: bucket_of(begin) for each, begin in beginnings.items() if begin <= minute}
         replay.tick(minute, [arrival(minutes[minute], coverage if minute.minute == 0 else {})])
     return replay
+
+
+def scaled(catalog: Catalog, factor: float) -> Catalog:
+    """The catalog with every limit so many times as high, and with them the floors: a judge that is more or less strict."""
+
+    def times(limits: Limits | None) -> Limits | None:
+        if limits is None:
+            return None
+        values = {name: round(limits.of(name) * factor) for name in ("production", "staging", "development")}
+        return replace(limits, **values)
+
+    kinds = {
+        name: replace(kind, limits=times(kind.limits), attempt_limits=times(kind.attempt_limits))
+        for name, kind in catalog.kinds.items()
+    }
+    return replace(catalog, kinds=kinds)
 
 
 def openings(replay: Replay) -> list[Opening]:

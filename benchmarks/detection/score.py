@@ -98,8 +98,8 @@ def fits(opening: Opening, label: Label) -> bool:
     )
 
 
-def score(organization: Organization, told: Sequence[Opening]) -> Score:
-    """What one detector told of one organization, against what was planted."""
+def score(organization: Organization, told: Sequence[Opening], causes: Causes | None = None) -> Score:
+    """What one detector told of one organization, against what was planted; false alarms have causes where they are given."""
     ordered = sorted(told, key=lambda each: (each.opened, each.account_id, each.kind, each.start))
     found = []
     for label in organization.labels:
@@ -109,14 +109,11 @@ def score(organization: Organization, told: Sequence[Opening]) -> Score:
     known[ORGANIZATION] = organization.first + WARM_UP * timedelta(days=1)
     unfit = [each for each in ordered if not any(fits(each, label) for label in organization.labels)]
     late = [each for each in unfit if each.opened >= known[each.account_id]]
-    causes = _Causes(organization) if late else None
     weeks = [(organization.end - known[each.id]) / WEEK for each in organization.accounts]
     return Score(
         found=tuple(found),
         false=tuple(
-            FalseAlarm(seed=organization.seed, opening=each, causes=causes.of(each))
-            for each in late
-            if causes is not None
+            FalseAlarm(seed=organization.seed, opening=each, causes=causes.of(each) if causes else "") for each in late
         ),
         account_weeks=sum(max(0.0, each) for each in weeks),
         first_week=len(unfit) - len(late),
@@ -149,7 +146,7 @@ def _why(label: Label, told: Sequence[Opening]) -> str:
     return "told too late" if near else "nothing was told of it"
 
 
-class _Causes:
+class Causes:
     """What made the events that an opening is about."""
 
     def __init__(self, organization: Organization) -> None:
