@@ -10,7 +10,7 @@ from matplotlib import style
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from benchmarks.detection.compare import OURS, Curve
+from benchmarks.detection.compare import OURS, WITH_FLOORS, Curve
 
 _LEAST = 0.005  # false alarms per account-week; none at all stands there too, for a logarithm has no zero
 # Not what a user's matplotlibrc says: the same bytes everywhere.
@@ -23,7 +23,9 @@ def draw(curves: Sequence[Curve]) -> bytes:
         figure = Figure(figsize=(9, 6))
         FigureCanvasSVG(figure)
         axes = figure.add_axes((0.08, 0.09, 0.88, 0.86))
-        for number, curve in enumerate(curves):
+        names = {curve.name for curve in curves}
+        # One line for each detector: the one with floors, where there are two.
+        for number, curve in enumerate(each for each in curves if f"{each.name}{WITH_FLOORS}" not in names):
             own = curve.name == OURS
             colour = "black" if own else f"C{number - 1}"
             places = sorted((max(_LEAST, each.false_rate), each.recall) for each in curve.points)

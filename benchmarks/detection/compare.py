@@ -18,6 +18,7 @@ from benchmarks.detection.score import Causes, Score, score, together
 from benchmarks.detection.setting import rooms
 
 OURS = "this project"
+WITH_FLOORS = ", with floors"
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +134,7 @@ def others(organization: Organization) -> list[Curve]:
                 )
                 for threshold in sorted({*peer.thresholds, peer.customary})
             }
-            name = f"{peer.name}, with floors" if floors else peer.name
+            name = peer.name + WITH_FLOORS if floors else peer.name
             points = tuple(point(threshold, each) for threshold, each in told.items())
             curves.append(Curve(name=name, points=points, customary=told[peer.customary]))
     return curves

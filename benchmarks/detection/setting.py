@@ -62,7 +62,7 @@ class Setting:
         self.region = Random(f"{seed}/{tag}/region").choice(account.regions)
         self.traits = Random(f"{seed}/{tag}")  # what holds for all days: size, hour, service
         self._seed = seed
-        self._zone = ZoneInfo(account.zone)
+        self.zone = ZoneInfo(account.zone)
         self._count = 0
 
     def days(self) -> Iterator[Day]:
@@ -80,7 +80,7 @@ class Setting:
     def at(self, day: date, hour: float, zone: ZoneInfo | None = None) -> datetime:
         """The moment (UTC) of an hour of a day as clocks in the account's time zone show it; hours may pass 24."""
         extra, hour = divmod(hour, 24)
-        whole = datetime.combine(day + timedelta(days=int(extra)), time(int(hour)), zone or self._zone)
+        whole = datetime.combine(day + timedelta(days=int(extra)), time(int(hour)), zone or self.zone)
         return whole.astimezone(UTC) + timedelta(seconds=round(hour % 1 * 3600))
 
     def event(

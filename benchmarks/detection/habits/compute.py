@@ -100,7 +100,7 @@ def karpenter_spot(setting: Setting) -> Iterator[UsageEvent]:
     for number, day in enumerate(setting.days()):
         dice = day.dice
         if number == 0:
-            first = setting.at(day.date, 0)
+            first = setting.bounds()[0]
             yield from launch(
                 setting, first, doer, NODES[0], nodes, of="node", launcher="default", market="spot", gib=40
             )
