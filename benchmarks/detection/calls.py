@@ -27,39 +27,19 @@ def launch(
     truncated: bool = False,
 ) -> Iterator[UsageEvent]:
     """RunInstances; `of` is the image's id, or the name of one of the organization's. With `gib` each has a volume."""
-    where = region or setting.region
-    fields = {
-        "image_id": of if of.startswith("ami-") else image(of or "web", where),
-        "launcher_id": launcher,
-        "market": market,
-        "truncated": truncated,
-    }
-    named = () if truncated else ids
+    where, named = region or setting.region, () if truncated else ids
+    of = of if of.startswith("ami-") else image(of or "web", where)
+    fields = {"image_id": of, "launcher_id": launcher, "market": market, "truncated": truncated}
+    call, count, asked = "RunInstances", len(ids), (("market", market),)
     yield setting.event(
-        at,
-        doer,
-        "RunInstances",
-        "ec2.instances",
-        "use",
-        len(ids),
-        region=where,
-        group=instance_type,
-        ids=named,
-        attributes=(("market", market),),
-        fields=fields,
-    )
+        at, doer, call, "ec2.instances", "use", count,
+        region=where, group=instance_type, ids=named, attributes=asked, fields=fields,
+    )  # fmt: skip
     if gib:
+        volumes = [f"{each}:/dev/xvda" for each in named]
+        size = (("gib", float(gib)),)
         yield setting.event(
-            at,
-            doer,
-            "RunInstances",
-            "ebs.volumes",
-            "use",
-            len(ids),
-            region=where,
-            group="gp3",
-            ids=[f"{each}:/dev/xvda" for each in named],
-            measures=(("gib", float(gib)),),
+            at, doer, call, "ebs.volumes", "use", count, region=where, group="gp3", ids=volumes, measures=size
         )
 
 
