@@ -61,7 +61,7 @@ def make_label(
         seen = min(filter(None, (_visible(pairs, which) for pairs in each_kind)), default=None)
     if seen is None:
         return None
-    first = {each.event_id: each for _, each in counted if each.kind == kinds[0]}
+    first = [each for _, each in counted if each.kind == kinds[0]]
     return Label(
         id=identity,
         row=row,
@@ -70,8 +70,8 @@ def make_label(
         start=min(each.event_time for _, each in counted),
         end=max(each.event_time for _, each in counted),
         visible_at=seen,
-        quantity=sum(each.quantity for each in first.values()),
-        usd_per_hour=_rate(first.values(), [each for _, each in arrived if each.direction == "release"]),
+        quantity=sum(each.quantity for each in first),
+        usd_per_hour=_rate(first, [each for _, each in arrived if each.direction == "release"]),
     )
 
 
