@@ -48,9 +48,9 @@ def make_label(
     identity: str, row: str, kinds: tuple[str, ...], types: dict[str, AccountType], arrived: Delivered, tripled: bool
 ) -> Label | None:
     """The label of an incident whose events arrived so; None where nobody could see it. `types` are its accounts'."""
-    counted = [
-        (at, each) for at, each in arrived if each.kind in kinds and each.direction != "release" and each.quantity
-    ]
+    once = {each.event_id: (at, each) for at, each in sorted(arrived, key=lambda pair: pair[0], reverse=True)}
+    used = (pair for pair in once.values() if pair[1].direction != "release" and pair[1].quantity)
+    counted = [pair for pair in used if pair[1].kind in kinds]
     if tripled:
         seen = _visible_tripled([pair for pair in counted if pair[1].kind == kinds[0]])
     elif len(types) > 1:
