@@ -20,15 +20,15 @@ _STYLE: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "usage-anomaly
 def draw(curves: Sequence[Curve]) -> bytes:
     """The chart as SVG."""
     with style.context(["default", _STYLE]):
-        figure = Figure(figsize=(9, 6))
+        figure = Figure(figsize=(9, 6.6))
         FigureCanvasSVG(figure)
-        axes = figure.add_axes((0.08, 0.09, 0.88, 0.86))
+        axes = figure.add_axes((0.08, 0.22, 0.88, 0.75))
         names = {curve.name for curve in curves}
         # One line for each detector: the one with floors, where there are two.
         for number, curve in enumerate(each for each in curves if f"{each.name}{WITH_FLOORS}" not in names):
             own = curve.name == OURS
             colour = "black" if own else f"C{number - 1}"
-            places = sorted((max(_LEAST, each.false_rate), each.recall) for each in curve.points)
+            places = [(max(_LEAST, each.false_rate), each.recall) for each in curve.points]
             width = 2.5 if own else 1.2
             axes.plot(*zip(*places, strict=True), color=colour, linewidth=width, label=curve.name)
             score = curve.customary
@@ -45,7 +45,7 @@ def draw(curves: Sequence[Curve]) -> bytes:
         axes.set_xlabel("false alarms per account and week (marks: customary setting; left edge: 0.005 or fewer)")
         axes.set_ylabel("recall: share of the incidents found")
         axes.grid(alpha=0.3)
-        axes.legend(loc="lower right", fontsize=8)
+        figure.legend(loc="lower center", fontsize=8, ncols=2)
         written = io.BytesIO()
         figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
     return b"\n".join(line.rstrip() for line in written.getvalue().splitlines()) + b"\n"
