@@ -39,7 +39,17 @@ def launch(
         volumes = [f"{each}:/dev/xvda" for each in named]
         size = (("gib", float(gib)),)
         yield setting.event(
-            at, doer, call, "ebs.volumes", "use", count, region=where, group="gp3", ids=volumes, measures=size
+            at,
+            doer,
+            call,
+            "ebs.volumes",
+            "use",
+            count,
+            region=where,
+            group="gp3",
+            ids=volumes,
+            measures=size,
+            fields={"image_id": fields["image_id"], "launcher_id": launcher},
         )
 
 

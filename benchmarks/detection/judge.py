@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Any, get_type_hints
 
 import msgspec
 from msgspec.structs import replace
@@ -29,13 +28,17 @@ HOUR = timedelta(hours=1)
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing told: which use it is about (`start` to `end`, UTC), and the minute in which it was first told."""
+    """One thing told: which use it is about (`start` to `end`, UTC), and the minute in which it was first told.
+
+    `grown` are the later minutes in which it was told to be twice what was told before.
+    """
 
     account_id: str  # ORGANIZATION for all accounts
     kind: str
     start: datetime
     end: datetime
     opened: datetime
+    grown: tuple[datetime, ...] = ()
     quantity: float | None = None
     usd_per_hour: float | None = None
     detectors: str = ""
@@ -46,15 +49,11 @@ def key_of(event: UsageEvent) -> bytes:
     return blake2b(f"{event.event_id}/{event.kind}".encode(), digest_size=KEY_BYTES).digest()
 
 
-# Coverage is told as the first bucket with a record, or as the first of each day: whichever the judge here asks for.
-DAILY = "tuple" in str(get_type_hints(Arrival)["coverage"])
-
-
 def arrival(events: Iterable[UsageEvent], present: Mapping[str, datetime]) -> Arrival:
     """What one minute brings: events, and the time of a record of each account that is `present`."""
     wanted = list(events)
     keys = b"".join(map(key_of, wanted))
-    seen: dict[str, Any] = {each: (bucket_of(at),) if DAILY else bucket_of(at) for each, at in present.items()}
+    seen: dict[str, tuple[int, ...]] = {each: (bucket_of(at),) for each, at in present.items()}
     return Arrival(keys, tuple((place, (event,)) for place, event in enumerate(wanted)), seen)
 
 
@@ -109,6 +108,7 @@ def _opening(replay: Replay, outcome: Outcome) -> Opening:
         start=bucket_start(extent.start),
         end=bucket_start(extent.last_seen + 1),
         opened=told.alerts[0].at,
+        grown=tuple(each.at for each in told.alerts if each.reason == "grown"),
         quantity=known.total,
         usd_per_hour=known.micro / MICRO,
         detectors="+".join(sorted({finding.detector for finding in extent.findings})),

@@ -1,8 +1,8 @@
 """Which incidents were found, how soon and how often, and what was told that was none?
 
 An incident is found when something told of one of its kinds, in one of its accounts or over the organization, overlaps it
-(from its start to two hours after its end) and was opened after its start and within a day of its end. What was told and
-fits no incident is a false alarm, once the account is known for seven days.
+(from its start to two hours after its end) and was opened, or told to have grown to twice, after its start and within a day of
+its end. What was told and fits no incident is a false alarm, once the account is known for seven days.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
         """From the minute in which it was visible to the first opening; negative where it was told sooner."""
         if not self.openings:
             return None
-        return (self.openings[0].opened - self.label.visible_at) / timedelta(minutes=1)
+        first = min(at for each in self.openings for at in tellings(each, self.label))
+        return (first - self.label.visible_at) / timedelta(minutes=1)
 
     def repeats(self) -> list[int]:
         """How many openings each kind and account has that has any."""
@@ -94,8 +95,13 @@ def fits(opening: Opening, label: Label) -> bool:
         and opening.account_id in (*label.accounts, ORGANIZATION)
         and opening.start <= label.end + AFTER_END
         and label.start <= opening.end
-        and label.start <= opening.opened <= label.end + OPENED_WITHIN
+        and bool(tellings(opening, label))
     )
+
+
+def tellings(opening: Opening, label: Label) -> list[datetime]:
+    """The minutes after the incident's start, and within a day of its end, in which something was told."""
+    return [at for at in (opening.opened, *opening.grown) if label.start <= at <= label.end + OPENED_WITHIN]
 
 
 def score(organization: Organization, told: Sequence[Opening], causes: Causes | None = None) -> Score:

@@ -44,6 +44,9 @@ class Line(msgspec.Struct, frozen=True):
         return self.amounts.reshape(-1, buckets).sum(axis=1), self.arrived.reshape(-1, buckets).max(axis=1)
 
 
+_Alarm = tuple[int, int, float, float]  # first and last bucket, minute of arrival, score
+
+
 class Windows(msgspec.Struct, frozen=True):
     """Windows of one kind and account with use in them: their buckets, scores, and arrival; `enough` is true where the
     hour that ends with the window reaches the floor."""
@@ -105,12 +108,13 @@ def windows(line: Line, scores: Numbers, buckets: int, *, sliding: bool = False)
 
 def alarms(scored: Iterable[Windows], threshold: float, first: datetime, *, floors: bool) -> list[Opening]:
     """One opening for all alarms of a kind and account that lie within two hours."""
-    found: dict[tuple[str, str], list[tuple[int, int, float]]] = {}
+    found: dict[tuple[str, str], list[_Alarm]] = {}
     for each in scored:
         over = each.score >= threshold
         if floors:
             over &= each.enough
-        rows = zip(each.start[over].tolist(), each.end[over].tolist(), each.arrived[over].tolist(), strict=True)
+        columns = (each.start, each.end, each.arrived, each.score)
+        rows = zip(*(column[over].tolist() for column in columns), strict=True)
         found.setdefault((each.account_id, each.kind), []).extend(rows)
     return [
         Opening(
@@ -118,21 +122,28 @@ def alarms(scored: Iterable[Windows], threshold: float, first: datetime, *, floo
             kind=kind,
             start=first + low * BUCKET,
             end=first + (high + 1) * BUCKET,
-            opened=first + timedelta(minutes=arrived),
+            opened=first + timedelta(minutes=told[0]),
+            grown=tuple(first + timedelta(minutes=at) for at in told[1:]),
             detectors="peer",
         )
         for (account_id, kind), rows in sorted(found.items())
-        for low, high, arrived in _joined(sorted(rows))
+        for low, high, told in _joined(sorted(rows))
     ]
 
 
-def _joined(rows: Sequence[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
-    """Alarms in order of their start; those within two hours become one, told when the first of them was."""
-    joined: list[tuple[int, int, float]] = []
-    for low, high, arrived in rows:
+def _joined(rows: Sequence[_Alarm]) -> list[tuple[int, int, list[float]]]:
+    """Alarms in order of their start; those within two hours become one, told with the first of them and whenever the score
+    is twice what it was when it was last told, as ours tells growth."""
+    joined: list[tuple[int, int, list[float]]] = []
+    said = 0.0
+    for low, high, arrived, score in rows:
         if joined and low - joined[-1][1] <= JOIN_BUCKETS:
-            before = joined[-1]
-            joined[-1] = (before[0], max(before[1], high), min(before[2], arrived))
+            begin, end, told = joined[-1]
+            if score >= 2 * said:
+                said = score
+                told.append(arrived)
+            joined[-1] = (begin, max(end, high), told)
         else:
-            joined.append((low, high, arrived))
+            said = score
+            joined.append((low, high, [arrived]))
     return joined
