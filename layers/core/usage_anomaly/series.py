@@ -246,11 +246,13 @@ class Series:
         first, before, replaced = bucket_start(end - BUCKETS_PER_DAY + 1), bucket_start(low), 0
         until = bucket_start(end + 1)
         for name in {each.launcher_id for each in self.uses(low, end) if each.launcher_id and each.image_id}:
-            launches = [each for each in self._groups[name] if each.event_time < until]
-            old = [each for each in launches if each.event_time < first]
-            known = {each.image_id for each in old}
-            new = [each for each in launches if each.event_time >= first and each.image_id not in known]
-            if sum(self._running(each, until) for each in new) <= sum(self._running(each, before) for each in old):
+            launches = self._groups[name]
+            last, day = (bisect_left(launches, each, key=_when) for each in (until, first))
+            old, known = launches[:day], {each.image_id for each in launches[:day]}
+            new = [each for each in launches[day:last] if each.image_id not in known]
+            if new and sum(self._running(each, until) for each in new) <= sum(
+                self._running(each, before) for each in old
+            ):
                 replaced += sum(self._counted(each) for each in new if each.event_time >= before)
         return replaced
 
@@ -378,6 +380,10 @@ def _part(event: UsageEvent, quantity: int, counted: Sequence[Resource]) -> Usag
         gpus=of(event.gpus),
         gib=of(event.gib),
     )
+
+
+def _when(event: UsageEvent) -> datetime:
+    return event.event_time
 
 
 def _insert(buckets: list[int], bucket: int) -> None:

@@ -9,7 +9,6 @@ days before it, as far as they are known: late records lead to the same profile 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
 from itertools import accumulate
 from math import exp, lgamma, log, log1p, sqrt
 
@@ -26,6 +25,7 @@ SMOOTHED = 2  # slots on either side: jobs jitter, and clocks change by an hour 
 LEAST_PHI = 1.001  # of a Poisson process it is 1, where the negative binomial has no parameters
 EXACT_TERMS = 64
 _SATURDAY = 5
+EDGE = RULE.edge_hours * BUCKETS_PER_HOUR
 
 Counts = Callable[[int, int], Iterable[tuple[int, int]]]
 
@@ -43,15 +43,16 @@ class Profile(msgspec.Struct, frozen=True):
     days: int
 
     def expected(self, end: int) -> float:
-        """The mean use in the window that ends with bucket `end`."""
-        slot = end % BUCKETS_PER_DAY * len(self.means) // BUCKETS_PER_DAY
-        return self.means[slot] * max(self.weekdays[each] for each in self._weekdays_near(end))
+        """The mean use in the window that ends with bucket `end`.
 
-    def _weekdays_near(self, end: int) -> set[int]:
-        """The weekdays of a window: its own in UTC, the one that it may be elsewhere, and for days the one before."""
-        edge = BUCKETS_PER_DAY if len(self.means) == 1 else RULE.edge_hours * BUCKETS_PER_HOUR
-        later = end + RULE.edge_hours * BUCKETS_PER_HOUR
-        return {bucket_start(each).weekday() for each in (end - edge + 1, end, later)}
+        The weekday is the busiest of those that it may be: its own in UTC, that of another time zone, and for days that of the
+        day before, which the window holds most of.
+        """
+        slot = end % BUCKETS_PER_DAY * len(self.means) // BUCKETS_PER_DAY
+        before = BUCKETS_PER_DAY - 1 if len(self.means) == 1 else EDGE
+        return self.means[slot] * max(
+            self.weekdays[_weekday(each // BUCKETS_PER_DAY)] for each in (end - before, end, end + EDGE)
+        )
 
     def score(self, end: int, amount: float) -> float:
         """-log10 of the chance of so much or more in the window that ends with bucket `end`."""
@@ -220,4 +221,5 @@ def _tamed(usual: Profile, day: int, hours: Hours) -> Hours:
 
 
 def _weekday(day: int) -> int:
-    return (bucket_start(0) + timedelta(days=day)).weekday()
+    """Of a day since 1970, which began on a Thursday; Monday is 0."""
+    return (day + 3) % 7
