@@ -31,8 +31,8 @@ HEADER = ("SEV", "ACCOUNT", "WHAT", "WHEN UTC", "USD/h", "WHO")
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What the account is told from. `shown` are the anomalies chosen, `every` all of them.
 
-    `ready` counts the accounts that baseline and first use could judge at the end; `folded` are ids of anomalies that a
-    storm stands for, in what people read.
+    `limits_set` counts the limits that people gave; `ready` the accounts that baseline and first use could judge at the end;
+    `folded` are ids of anomalies that a storm stands for, in what people read.
     """
 
     reckoning: Reckoning
@@ -45,6 +45,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     prices_date: str
     seconds: float
     min_severity: float
+    limits_set: int = 0
     ready: Mapping[str, int] = {}
     redacted: bool = False
     storms: Sequence[Storm] = ()
@@ -95,7 +96,8 @@ def _judged(story: Story) -> str:
             ("first_use", "first use", FIGURES.first_use.ready_days),
         )
     ]
-    return f"limits and burn rate; {', '.join(parts)}"
+    given = f" ({several(story.limits_set, 'limit', 'limits')} set by --limits)" if story.limits_set else ""
+    return f"limits and burn rate{given}; {', '.join(parts)}"
 
 
 def table(story: Story) -> list[str]:
@@ -148,19 +150,20 @@ def faults(story: Story) -> list[tuple[str, str]]:
     return _under("Odd", _oddities(story.reckoning)) + _under("Rejected", _rejects(story.reckoning))
 
 
-def tail(story: Story, paths: Sequence[str], accounts: str | None = None) -> list[str]:
-    """How many were told, what still runs, what could not be read, and the commands that come next."""
+def tail(story: Story, paths: str, paths_and_files: str) -> list[str]:
+    """How many were told, what still runs, what could not be read, and the commands that come next.
+
+    They end with the paths that were read, quoted, alone or with the options that name files.
+    """
     lines = summing_up(story) + [_line(*each) for each in faults(story)]
     lines.append("")
-    place = named = " ".join(inert(path, _PATH) for path in paths)
-    place += f" --accounts {inert(accounts, _PATH)}" if accounts else ""
     rows = [*(each.together for each in story.storms), *listed(story)]
     worst = max(rows, key=lambda each: each.severity, default=None)
     if worst is not None:
         lines.append(_line("Next", f"usage-anomaly show {shlex.quote(inert(worst.id, 200))}"))
-        lines += [_line("", f"usage-anomaly actor {doer} {named}") for doer in _doer(worst, story.redacted)]
+        lines += [_line("", f"usage-anomaly actor {doer} {paths}") for doer in _doer(worst, story.redacted)]
     elif any(not each.alerts for each in story.every):
-        lines.append(_line("Next", f"usage-anomaly replay {place} --all"))
+        lines.append(_line("Next", f"usage-anomaly replay {paths_and_files} --all"))
     else:
         lines.append(_line("Next", "usage-anomaly catalog list  (what is watched, and its limits)"))
     return lines
