@@ -14,7 +14,7 @@ from usage_anomaly.alerts.storm import Storm
 from usage_anomaly.alerts.words import day, number, several, span
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.anomalies.rules import ORGANIZATION
-from usage_anomaly.catalog import Catalog, Kind, costs_nothing, is_attempts
+from usage_anomaly.catalog import Catalog, costs_nothing, is_attempts
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.enrichment.accounts import Account, account_name
 from usage_anomaly.enrichment.wording import by_others, identity, trustworthy, unpriced
@@ -63,7 +63,19 @@ def facts(story: Story) -> list[tuple[str, str]]:
 
     A label is said once; the texts below it have none.
     """
-    read, counts = story.reckoning, story.counts
+    lines = was_read(story.reckoning, story.counts)
+    lines += _under("Gaps", _gaps(story))
+    if story.absent:
+        lines.append(("Absent", "; ".join(inert(each, 200) for each in story.absent)))
+    lines.append(("Judged", _judged(story)))
+    lines.append(("Prices", _prices(story)))
+    if story.redacted:
+        lines.append(("Redacted", REDACTED))
+    return lines
+
+
+def was_read(read: Reckoning, counts: Counts) -> list[tuple[str, str]]:
+    """How much was read, and which time and accounts it covers: label and text, as in `facts`."""
     rejected = sum(each.count for each in read.rejected)
     lines = [
         (
@@ -76,13 +88,6 @@ def facts(story: Story) -> list[tuple[str, str]]:
         accounts, regions = len(read.accounts()), len(read.regions())
         where = f"{several(accounts, 'account', 'accounts')}, {several(regions, 'region', 'regions')}"
         lines.append(("Covers", f"{_moment(read.first)} - {_moment(read.last)} UTC; {where}"))
-    lines += _under("Gaps", _gaps(story))
-    if story.absent:
-        lines.append(("Absent", "; ".join(inert(each, 200) for each in story.absent)))
-    lines.append(("Judged", _judged(story)))
-    lines.append(("Prices", _prices(story)))
-    if story.redacted:
-        lines.append(("Redacted", REDACTED))
     return lines
 
 
@@ -193,7 +198,7 @@ def row(anomaly: Anomaly, catalog: Catalog) -> tuple[str, ...]:
         inert(anomaly.account_name, 24),
         what(anomaly, catalog) + _standing(anomaly),
         span(anomaly.first_use, anomaly.last_use),
-        _rate(anomaly, catalog.kind_of(anomaly.kind)),
+        rate(anomaly, catalog),
         _who(anomaly),
     )
 
@@ -204,13 +209,14 @@ def storm_row(storm: Storm, catalog: Catalog) -> tuple[str, ...]:
     return level, name, f"{several(len(storm.accounts), 'account', 'accounts')}: {text}", *others
 
 
-def _rate(anomaly: Anomaly, kind: Kind) -> str:
-    rate, missing = anomaly.cost.usd_per_hour, unpriced(anomaly.notes)
-    if costs_nothing(kind, anomaly.kind):
+def rate(anomaly: Anomaly, catalog: Catalog) -> str:
+    """USD per hour as the table says it."""
+    usd, missing = anomaly.cost.usd_per_hour, unpriced(anomaly.notes)
+    if costs_nothing(catalog.kind_of(anomaly.kind), anomaly.kind):
         return "-"
-    if rate is None:
+    if usd is None:
         return "unknown"
-    return number(rate) + (f" + {missing:,} unpriced" if missing else "")
+    return number(usd) + (f" + {missing:,} unpriced" if missing else "")
 
 
 def _standing(anomaly: Anomaly) -> str:

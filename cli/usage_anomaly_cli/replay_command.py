@@ -24,18 +24,13 @@ from usage_anomaly_cli.account_of_replay import Story
 from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.given_files import accounts_in, accounts_option, again, limits_in, limits_option
 from usage_anomaly_cli.reading import Source, find_objects
-from usage_anomaly_cli.reckoning import GLOBAL_REGION, nothing_read, summary
+from usage_anomaly_cli.reckoning import nothing_read, summary
 from usage_anomaly_cli.redact_options import redact_options, redaction_of
 from usage_anomaly_cli.redaction import Redaction
-from usage_anomaly_cli.running import Plan, Run, anomalies, ready_accounts, run_beside, use_over_time
+from usage_anomaly_cli.running import Plan, Run, absent, anomalies, ready_accounts, run_beside, use_over_time
 from usage_anomaly_cli.store import Kept
 
 _JSON = msgspec.json.Encoder()
-_LACKS = {
-    "data events": "{service} data events",
-    "read events": "calls that only read",
-    "global events": f"records of {GLOBAL_REGION}, where global services log",
-}
 FORMS = ("table", "jsonl", "csv", "html")
 FORMS_SAID = "csv: one row each; html: one page with charts, which asks for no network and runs no script."
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ")
@@ -107,11 +102,11 @@ def replay(
     kept = [_kept(each, finished, plan) for each in every]
     _store(kept)
     chosen = [each for each in kept if (everything or each.anomaly.alerts) and each.anomaly.severity >= min_severity]
-    absent = _absent(finished, plan)
+    unseen = absent(finished, plan)
     if summary_file is not None:
-        _summarize(finished, every, list(absent), summary_file)
+        _summarize(finished, every, list(unseen), summary_file)
     shown, seconds = [each.anomaly for each in chosen], time.monotonic() - started
-    story = _story(finished, plan, every, shown, list(absent.values()), seconds, min_severity)
+    story = _story(finished, plan, every, shown, list(unseen.values()), seconds, min_severity)
     story = storms.with_storms(story, everything)
     named = ("PATH", "PATH") if plan.redaction else (again(paths, None, None), again(paths, accounts, limits))
     _print(story, chosen, form, output, *named)
@@ -153,8 +148,8 @@ def _plan(accounts: Path | None, limits: Path | None, redaction: Redaction | Non
     return Plan(accounts=redaction.accounts(known), overrides=renamed, redaction=redaction)
 
 
-def _summarize(finished: Run, every: list[Anomaly], absent: list[str], file: Path) -> None:
-    counted = summary(finished.reckoning, finished.replay.counts, every, absent)
+def _summarize(finished: Run, every: list[Anomaly], unseen: list[str], file: Path) -> None:
+    counted = summary(finished.reckoning, finished.replay.counts, every, unseen)
     file.write_bytes(msgspec.json.format(_JSON.encode(counted), indent=2) + b"\n")
 
 
@@ -217,15 +212,6 @@ def _story(
         ready=ready_accounts(finished),
         redacted=plan.redaction is not None,
     )
-
-
-def _absent(finished: Run, plan: Plan) -> dict[str, str]:
-    """The kinds that these records could not have shown, and what they lack."""
-    return {
-        name: f"{_LACKS[kind.needs].format(service=kind.title.partition(' ')[0])}: {kind.many} are not seen"
-        for name, kind in sorted(loaded()[0].kinds.items())
-        if finished.reckoning.lacks(kind.needs, name) and (plan.kinds is None or name in plan.kinds)
-    }
 
 
 def utc(moment: datetime | None) -> datetime | None:

@@ -29,9 +29,15 @@ from usage_anomaly.series import bucket_of, bucket_start
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.reading import Result, Source, read_objects
-from usage_anomaly_cli.reckoning import Reckoning
+from usage_anomaly_cli.reckoning import GLOBAL_REGION, Reckoning
 from usage_anomaly_cli.redaction import Redaction
 from usage_anomaly_cli.report.timeline import Timeline, timeline
+
+_LACKS = {
+    "data events": "{service} data events",
+    "read events": "calls that only read",
+    "global events": f"records of {GLOBAL_REGION}, where global services log",
+}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,6 +162,15 @@ def ready_accounts(finished: Run) -> Counter[str]:
     coverages = (finished.replay.coverage(each) for each in finished.reckoning.accounts())
     found = (readiness(each, last).items() for each in coverages)
     return Counter(name for each in found for name, why in each if why == "yes")
+
+
+def absent(finished: Run, plan: Plan) -> dict[str, str]:
+    """The kinds that these records could not have shown, and what they lack."""
+    return {
+        name: f"{_LACKS[kind.needs].format(service=kind.title.partition(' ')[0])}: {kind.many} are not seen"
+        for name, kind in sorted(loaded()[0].kinds.items())
+        if finished.reckoning.lacks(kind.needs, name) and (plan.kinds is None or name in plan.kinds)
+    }
 
 
 def _material(outcome: Outcome, finished: Run, plan: Plan) -> Material:

@@ -22,7 +22,7 @@ from usage_anomaly.enrichment.accounts import AccountType
 from usage_anomaly.errors import UnusableInput
 
 BURN_RATE = "burn_rate_usd_per_hour"
-TYPES = ("production", "staging", "development")
+TYPES: tuple[AccountType, ...] = ("production", "staging", "development")
 MOST_UNITS, MOST_USD = 1_000_000, 1_000_000_000
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _SHAPE = f'write {{"ec2.instances": {{"production": 40, "111122223333": 60}}, "{BURN_RATE}": {{"staging": 100}}}}'
@@ -97,14 +97,19 @@ def read_overrides(data: bytes, name: str, catalog: Catalog) -> Overrides:
     return Overrides(content)
 
 
-def check(catalog: Catalog, name: str, kind: str, limits: Mapping[str, Any]) -> None:
-    """Raise UnusableInput, beginning with `name`, unless these can be the limits of a kind, or burn rates."""
-    if kind != BURN_RATE and kind not in (known := kinds_with_limits(catalog)):
+def check_kind(catalog: Catalog, name: str, kind: str) -> None:
+    """Raise UnusableInput, beginning with `name`, unless a kind, or the refused calls for one, is judged by a limit."""
+    known = kinds_with_limits(catalog)
+    if kind not in known:
         why = "is evidence only: nothing judges it" if kind in catalog.kinds else "is no kind with limits"
         several = ", ".join(each for each in sorted(known) if not each.endswith(ATTEMPTS))
-        raise UnusableInput(
-            f"{name}: {kind[:60]!r} {why}; take one of {several}, or {BURN_RATE}; refused calls end in {ATTEMPTS}"
-        )
+        raise UnusableInput(f"{name}: {kind[:60]!r} {why}; known: {several}; their refused calls end in {ATTEMPTS}")
+
+
+def check(catalog: Catalog, name: str, kind: str, limits: Mapping[str, Any]) -> None:
+    """Raise UnusableInput, beginning with `name`, unless these can be the limits of a kind, or burn rates."""
+    if kind != BURN_RATE:
+        check_kind(catalog, name, kind)
     for who, amount in limits.items():
         if who not in TYPES and _ACCOUNT_ID.fullmatch(who) is None:
             raise UnusableInput(

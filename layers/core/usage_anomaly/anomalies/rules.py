@@ -21,6 +21,15 @@ def limit_of(catalog: Catalog, pair: Pair, account_type: AccountType, overrides:
     return _limit(catalog, pair, account_type, overrides)
 
 
+def burn_limit_of(account_id: str, account_type: AccountType, overrides: Overrides = NONE) -> float:
+    """The USD per hour that may be added within an hour: what somebody set, else what the account's type may."""
+    burn = FIGURES.burn_rate_usd_per_hour
+    found = overrides.burn_limit(account_id, account_type)
+    if found is not None:
+        return found
+    return {"production": burn.production, "development": burn.development}.get(account_type, burn.staging)
+
+
 def cap_of(catalog: Catalog, pair: Pair, account_type: AccountType, overrides: Overrides = NONE) -> int:
     """How much of an account's use in a bucket counts for the organization: up to its own limit, and production's.
 
@@ -48,7 +57,7 @@ def rules_of(
     everyone = account_id == ORGANIZATION
     return Rules(
         limit=limit_of(catalog, pair, account_type, overrides),
-        burn_limit=None if refused or everyone else _burn_limit(account_id, account_type, overrides),
+        burn_limit=None if refused or everyone else burn_limit_of(account_id, account_type, overrides),
         windows=tuple(each for each in FIGURES.windows if not everyone or each.buckets <= BUCKETS_PER_HOUR),
         scope="organization" if everyone else "account",
         unit=f"refused calls for {kind.many}" if refused else kind.many,
@@ -74,14 +83,6 @@ def _limit(catalog: Catalog, pair: Pair, account_type: AccountType, overrides: O
     account_id, kind = pair
     found = overrides.limit(kind, account_id, account_type)
     return catalog.limit(kind, account_type) if found is None else found
-
-
-def _burn_limit(account_id: str, account_type: AccountType, overrides: Overrides) -> float:
-    burn = FIGURES.burn_rate_usd_per_hour
-    found = overrides.burn_limit(account_id, account_type)
-    if found is not None:
-        return found
-    return {"production": burn.production, "development": burn.development}.get(account_type, burn.staging)
 
 
 def _whose(pair: Pair, account_type: AccountType, overrides: Overrides) -> str:
