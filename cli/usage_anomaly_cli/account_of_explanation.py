@@ -74,10 +74,8 @@ def _series(told: Explanation, around: Around) -> Iterator[tuple[str, str]]:
     known = several(len(around.days_before), "known day", "known days")
     used = [f"{each.quantity:,} on {day(each.day)}" for each in around.days_before if each.quantity]
     days = ", ".join(used) or "none"
-    yield (
-        "Days",
-        f"most in an hour at this time, {known} known days before: {days}" if known else "no day before is known",
-    )
+    at_this_time = f"the most in an hour at this time on {known} before: {days}"
+    yield "Days", at_this_time if around.days_before else "none is known before"
 
 
 def _table(told: Explanation) -> list[str]:
