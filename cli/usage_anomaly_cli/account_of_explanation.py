@@ -99,7 +99,9 @@ def _row(each: Compared, told: Explanation) -> tuple[str, str, str, str]:
 
 
 def compared(each: Compared, told: Explanation) -> str:
-    """The numbers that were compared."""
+    """The numbers that were compared; what is new is not even summed where nobody can say that it is."""
+    if each.detector == "first_use" and each.verdict == "not judged":
+        return "-"
     if each.detector == "burn_rate":
         return f"{exactly(each.actual)} USD/h added, limit {exactly(each.bound)}"
     left = f" ({each.left_out:,} more judged elsewhere)" if each.left_out else ""

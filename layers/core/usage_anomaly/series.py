@@ -96,7 +96,7 @@ class Judged(Protocol):
     def taken_off(self, low: int, high: int, launched: Sequence[Range]) -> int: ...
     def truncated(self, low: int, high: int) -> int: ...
     def counts(self, low: int, high: int) -> Iterable[tuple[int, int]]: ...
-    def news(self, end: int, memory: int) -> tuple[int, list[Place]] | None: ...
+    def news(self, end: int, memory: int) -> Mapping[Place, int]: ...
     def quantity_at(self, where: Collection[Place], low: int, high: int) -> int: ...
     def replacing(self, low: int, end: int) -> int: ...
 
@@ -229,15 +229,14 @@ class Series:
         """The buckets of [low, high] in which something counts, with the gross use."""
         return ((key, self._gross.at(key)) for key in self._gross.between(low, high))
 
-    def news(self, end: int, memory: int) -> tuple[int, list[Place]] | None:
-        """The places used in the day that ends with bucket `end` and not in the `memory` buckets before it, and since when."""
-        low, found, since = end - BUCKETS_PER_DAY + 1, list[Place](), end
+    def news(self, end: int, memory: int) -> dict[Place, int]:
+        """The places used in the day that ends with bucket `end` and not in the `memory` buckets before it, since when."""
+        low, found = end - BUCKETS_PER_DAY + 1, dict[Place, int]()
         for place, used in self._places.items():
             at = bisect_left(used, low)
             if at < len(used) and used[at] <= end and (at == 0 or used[at - 1] < low - memory):
-                found.append(place)
-                since = min(since, used[at])
-        return (since, sorted(found)) if found else None
+                found[place] = used[at]
+        return found
 
     def quantity_at(self, where: Collection[Place], low: int, high: int) -> int:
         """Gross use in [low, high] in any of these places."""
@@ -250,6 +249,8 @@ class Series:
         A group (Auto Scaling, a node pool) may so double for a while: as many new ones as older ones ran a day before,
         counting all new ones of the day that still run.
         """
+        if not self._groups:
+            return 0
         first, before, replaced = bucket_start(end - BUCKETS_PER_DAY + 1), bucket_start(low), 0
         until = bucket_start(end + 1)
         for name in {each.launcher_id for each in self.uses(low, end) if each.launcher_id and each.image_id}:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Literal
 
@@ -121,9 +121,9 @@ class CappedTotal:
         """Always 0: confidence is said by the accounts' own findings."""
         return 0
 
-    def news(self, end: int, memory: int) -> tuple[int, list[Place]] | None:
+    def news(self, end: int, memory: int) -> Mapping[Place, int]:
         """Never any: a region is new to an account."""
-        return None
+        return {}
 
     def quantity_at(self, where: Collection[Place], low: int, high: int) -> int:
         """Always 0: as above."""

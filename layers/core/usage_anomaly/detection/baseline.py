@@ -44,7 +44,13 @@ class Profile(msgspec.Struct, frozen=True):
     def expected(self, end: int) -> float:
         """The mean use in the window that ends with bucket `end`."""
         slot = end % BUCKETS_PER_DAY * len(self.means) // BUCKETS_PER_DAY
-        return self.means[slot] * self.weekdays[bucket_start(end).weekday()]
+        return self.means[slot] * max(self.weekdays[each] for each in self._weekdays_near(end))
+
+    def _weekdays_near(self, end: int) -> set[int]:
+        """The weekdays of a window: its own in UTC, the one that it may be elsewhere, and for days the one before."""
+        edge = BUCKETS_PER_DAY if len(self.means) == 1 else RULE.edge_hours * BUCKETS_PER_HOUR
+        later = end + RULE.edge_hours * BUCKETS_PER_HOUR
+        return {bucket_start(each).weekday() for each in (end - edge + 1, end, later)}
 
     def score(self, end: int, amount: float) -> float:
         """-log10 of the chance of so much or more in the window that ends with bucket `end`."""
@@ -69,7 +75,8 @@ def daily(totals: Mapping[int, float]) -> Profile:
     level = sum(totals.values()) / max(1, len(totals))
     mean, weekdays = level + 1 / RULE.days, _weekdays(totals)
     scatter = sum((use - (usual := mean * weekdays[_weekday(day)])) ** 2 / usual for day, use in totals.items())
-    return Profile((mean,), weekdays, max(LEAST_PHI, scatter / max(1, len(totals) - 1)), len(totals))
+    phi = max(LEAST_PHI, scatter / max(1, len(totals) - 1))
+    return Profile((mean * _trend(totals),), weekdays, phi, len(totals))
 
 
 def tail(amount: float, mean: float, phi: float) -> float:
@@ -147,8 +154,19 @@ def _fit(hours: dict[int, Hours], *, trimmed: bool) -> Profile:
         for slot in range(SLOTS)
     )
     dispersion = _dispersion(hours, means, largest if trimmed and number > 1 else None, divisor)
-    weekdays = _weekdays({day: sum(found.values()) for day, found in hours.items()})
-    return Profile(means, weekdays, max(LEAST_PHI, dispersion), number)
+    totals = {day: sum(found.values()) for day, found in hours.items()}
+    trend = 1.0 if trimmed else _trend(totals)
+    return Profile(tuple(mean * trend for mean in means), _weekdays(totals), max(LEAST_PHI, dispersion), number)
+
+
+def _trend(totals: Mapping[int, float]) -> float:
+    """How much more the last days brought than all of them, shrunk by one day of the mean; never less than 1.
+
+    A service that grows is ahead of its own four weeks; a past that was busier than last week is still the past.
+    """
+    last = sorted(totals)[-RULE.trend_days :]
+    level = sum(totals.values()) / max(1, len(totals))
+    return max(1.0, (sum(totals[day] for day in last) / level + 1) / (len(last) + 1)) if level else 1.0
 
 
 def _around(sums: Sequence[float], slot: int) -> float:

@@ -7,7 +7,9 @@ gives what fired; `explain` gives every comparison, fired or not, from the same 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 
 import msgspec
 
@@ -21,6 +23,7 @@ from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Judged, Rang
 from usage_anomaly.totals import CappedTotal
 
 BASELINE, FIRST_USE = FIGURES.baseline, FIGURES.first_use
+_LAST = itemgetter(1)
 MEMORY = FIRST_USE.memory_days * BUCKETS_PER_DAY
 
 
@@ -43,7 +46,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     judged_from: int = 0
 
     def floor(self, length: int) -> int:
-        """The least use in so many buckets that baseline and first use tell of.
+        """The least use in so many buckets that the baseline tells of.
 
         For the organization the limit itself: its sum holds each account up to that account's own limit in every bucket, and
         one account alone is that account's anomaly.
@@ -51,7 +54,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         factor = next((each.factor for each in self.windows if each.buckets == length), 1)
         if self.scope == "organization":
             return self.limit * factor
-        return BASELINE.floor(self.limit * (factor if length > BUCKETS_PER_HOUR else 1))
+        return BASELINE.floor(self.limit * factor)
 
     def said(self, amount: float) -> str:
         return self.one if amount == 1 else self.unit
@@ -108,10 +111,13 @@ class Judge:
     def compared(self, bucket: int, standing: Standing) -> Iterator[Verdict]:
         """Every comparison for the windows that end with `bucket`."""
         idle = baseline_lacks(self.coverage, bucket)
-        yield from self._limits(bucket, standing, ready=idle is None)
+        for window in self.rules.windows:
+            yield self._limit(bucket, window, standing, ready=idle is None)
         if self.rules.burn_limit is not None:
             yield self._burn_rate(bucket, standing, self.rules.burn_limit)
-        yield from self._baseline(bucket, standing, idle)
+        for window in self.rules.windows:
+            if window.buckets >= BUCKETS_PER_HOUR:
+                yield self._baseline(bucket, window.buckets, standing, idle)
         yield from self._first_use(bucket, standing)
         if isinstance(self.series, CappedTotal):
             yield self._shared(self.series, bucket)
@@ -129,29 +135,28 @@ class Judge:
         )
         return max(above, default=0)
 
-    def _limits(self, bucket: int, standing: Standing, *, ready: bool) -> Iterator[Verdict]:
-        rules = self.rules
-        for window in rules.windows:
-            limit, length = rules.limit * window.factor, window.buckets
-            actual = self._use(bucket, length, standing)
-            if actual <= limit:
-                yield Verdict(detector="threshold", length=length, actual=actual, bound=limit)
-                continue
-            found = threshold.finding(
-                self.series,
-                bucket,
-                window,
-                actual=actual,
-                limit=limit,
-                scope=rules.scope,
-                unit=rules.said(actual),
-                whose=rules.whose,
+    def _limit(self, bucket: int, window: Window, standing: Standing, *, ready: bool) -> Verdict:
+        rules, length = self.rules, window.buckets
+        limit, actual = rules.limit * window.factor, self._use(bucket, window.buckets, standing)
+        if actual <= limit:
+            return Verdict(detector="threshold", length=length, actual=actual, bound=limit)
+        found = threshold.finding(
+            self.series,
+            bucket,
+            window,
+            actual=actual,
+            limit=limit,
+            scope=rules.scope,
+            unit=rules.said(actual),
+            whose=rules.whose,
+        )
+        if ready and limit and not rules.by_person:
+            excuse: str | None = "the baseline is ready and judges in its place"
+        else:
+            excuse = self._excuse(bucket, length, actual, standing) or self._replaced(
+                bucket, length, lambda rest: actual * rest <= limit
             )
-            if ready and limit and not rules.by_person:
-                excuse: str | None = "the baseline is ready and judges in its place"
-            else:
-                excuse = self._excuse(bucket, length, actual, standing)
-            yield Verdict(detector="threshold", length=length, actual=actual, bound=limit, finding=found, excuse=excuse)
+        return Verdict(detector="threshold", length=length, actual=actual, bound=limit, finding=found, excuse=excuse)
 
     def _burn_rate(self, bucket: int, standing: Standing, limit: float) -> Verdict:
         low = bucket - BUCKETS_PER_HOUR + 1
@@ -161,8 +166,14 @@ class Judge:
         if micro > limit * MICRO:
             found = burn_rate.finding(self.series, bucket, micro, limit, self.rules.whose)
             excuse = habit(
-                self.series.net_micro, bucket, BUCKETS_PER_HOUR, micro, self.coverage, standing.running
-            ) or self._replaces(bucket, BUCKETS_PER_HOUR, standing)
+                self.series.net_micro,
+                bucket,
+                BUCKETS_PER_HOUR,
+                micro,
+                self.coverage,
+                standing.running,
+                nets=True,
+            ) or self._replaced(bucket, BUCKETS_PER_HOUR, lambda rest: micro * rest <= limit * MICRO)
         return Verdict(
             detector="burn_rate",
             length=BUCKETS_PER_HOUR,
@@ -172,53 +183,53 @@ class Judge:
             excuse=excuse,
         )
 
-    def _baseline(self, bucket: int, standing: Standing, idle: str | None) -> Iterator[Verdict]:
-        for window in self.rules.windows:
-            if window.buckets not in (BUCKETS_PER_HOUR, BUCKETS_PER_DAY):
-                continue
-            length = window.buckets
-            floor = self.rules.floor(length)
-            actual = self._use(bucket, length, standing)
-            if idle or actual < floor:
-                yield Verdict(detector="baseline", length=length, actual=actual, bound=floor, idle=idle)
-                continue
-            usual = self._profile(bucket, length, standing)
-            scored = usual.score(bucket, actual)
-            found = excuse = None
-            if scored >= BASELINE.score:
-                found = baseline.finding(
-                    bucket,
-                    length,
-                    actual,
-                    usual,
-                    scored,
-                    scope=self.rules.scope,
-                    unit=self.rules.said(actual),
-                    confidence=self._confidence(bucket, length, actual),
-                )
-                excuse = self._excuse(bucket, length, actual, standing)
-            yield Verdict(
-                detector="baseline",
-                length=length,
-                actual=actual,
-                bound=floor,
-                finding=found,
-                excuse=excuse,
-                expected=usual.expected(bucket),
-                score=scored,
+    def _baseline(self, bucket: int, length: int, standing: Standing, idle: str | None) -> Verdict:
+        floor, actual = self.rules.floor(length), self._use(bucket, length, standing)
+        if idle or actual < floor:
+            return Verdict(detector="baseline", length=length, actual=actual, bound=floor, idle=idle)
+        usual = self._profile(bucket, length, standing)
+        scored = usual.score(bucket, actual)
+        found = excuse = None
+        if scored >= BASELINE.score:
+            found = baseline.finding(
+                bucket,
+                length,
+                actual,
+                usual,
+                scored,
+                scope=self.rules.scope,
+                unit=self.rules.said(actual),
+                confidence=self._confidence(bucket, length, actual),
             )
+            excuse = self._excuse(bucket, length, actual, standing) or self._replaced(
+                bucket, length, lambda rest: usual.score(bucket, actual * rest) < BASELINE.score
+            )
+        return Verdict(
+            detector="baseline",
+            length=length,
+            actual=actual,
+            bound=floor,
+            finding=found,
+            excuse=excuse,
+            expected=usual.expected(bucket),
+            score=scored,
+        )
 
     def _first_use(self, bucket: int, standing: Standing) -> Iterator[Verdict]:
-        new = self.series.news(bucket, MEMORY)
-        if new is None:
+        new = {
+            place: since
+            for place, since in self.series.news(bucket, MEMORY).items()
+            if not any(first <= since <= last for first, last in standing.owned)  # it was told
+        }
+        if not new:
             return
-        begin, where = new
-        floor, length = self.rules.floor(BUCKETS_PER_HOUR), bucket - begin + 1
-        actual = without(lambda low, high: self.series.quantity_at(where, low, high), standing.owned)(begin, bucket)
+        begin, where = min(new.values()), sorted(new)
+        floor, length = FIRST_USE.floor(self.rules.limit), bucket - begin + 1
         idle = first_use_lacks(self.coverage, bucket)
         if idle:
-            yield Verdict(detector="first_use", length=length, actual=actual, bound=floor, idle=idle)
+            yield Verdict(detector="first_use", length=length, actual=0, bound=floor, idle=idle)
             return
+        actual = without(lambda low, high: self.series.quantity_at(where, low, high), standing.owned)(begin, bucket)
         found = None
         if actual >= floor:
             confidence = self._confidence(bucket, length, actual)
@@ -257,14 +268,13 @@ class Judge:
     def _excuse(self, bucket: int, length: int, actual: int, standing: Standing) -> str | None:
         claims = standing.claims if length > BUCKETS_PER_HOUR else ()
         measure = without(self.series.quantity, claims)
-        excuse = habit(measure, bucket, length, actual, self.coverage, standing.running)
-        return excuse or self._replaces(bucket, length, standing)
+        return habit(measure, bucket, length, actual, self.coverage, standing.running)
 
-    def _replaces(self, bucket: int, length: int, standing: Standing) -> str | None:
-        """Why nothing remains of the window without what replaces others, or None."""
+    def _replaced(self, bucket: int, length: int, usual: Callable[[float], bool]) -> str | None:
+        """Why the window is usual without what replaces others in it, or None; `usual` is asked about the share that is left."""
         low = bucket - length + 1
         replaced = self.series.replacing(low, bucket)
-        if replaced and self._use(bucket, length, standing) - replaced < self.rules.floor(length):
+        if replaced and usual(1 - replaced / max(replaced, self.series.quantity(low, bucket))):
             return f"{replaced:,} replace older ones of their own group with another image"
         return None
 
@@ -279,8 +289,13 @@ def without(measure: Callable[[int, int], int], skipped: tuple[Range, ...]) -> M
         return measure
 
     def rest(low: int, high: int) -> int:
-        inside = ((max(low, first), min(high, last)) for first, last in skipped if first <= high and last >= low)
-        return measure(low, high) - sum(measure(first, last) for first, last in inside)
+        found = measure(low, high)
+        for place in range(bisect_left(skipped, low, key=_LAST), len(skipped)):
+            first, last = skipped[place]
+            if first > high:
+                break
+            found -= measure(max(low, first), min(high, last))
+        return found
 
     return rest
 
