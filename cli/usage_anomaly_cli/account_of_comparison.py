@@ -126,7 +126,7 @@ def _before(told: Tuned, kind: str, who: str) -> float:
 def _concerned(told: Tuned, kind: str, who: str) -> str:
     """How many of the accounts that were read the limit holds for."""
     if who not in TYPES:
-        return "read" if who in told.accounts else "of this account nothing was read"
+        return "holds for this account" if who in told.accounts else "of this account nothing was read"
     own = told.changed.limits[kind]
     held = [
         each
@@ -193,7 +193,9 @@ def how(each: Difference) -> str:
     if each.whole is not None:
         return f"{'then' if each.after is None else 'now'} part of {inert(each.whole, 120)}"
     where = "then" if each.after is None else "now"
-    return f"{where} recorded: {inert(each.instead, _WHY)}" if each.instead else f"{where} no finding"
+    if each.instead is None:
+        return f"{where} no finding"
+    return f"{where} recorded" + (f": {inert(each.instead, _WHY)}" if each.instead else "")
 
 
 def _otherwise(before: Anomaly, after: Anomaly) -> str:

@@ -136,7 +136,8 @@ def _recorded(extent: Extent, recorded: Sequence[Extent]) -> str | None:
     """Why what lies at the same time is recorded and not told, or None."""
     for each in recorded:
         if each.start <= extent.last_seen and extent.start <= each.last_seen:
-            return next(said for said in (finding.reason.partition(RECORDED)[2] for finding in each.findings) if said)
+            reasons = (finding.reason.partition(RECORDED)[2] for finding in each.findings)
+            return next(filter(None, reasons), "")
     return None
 
 

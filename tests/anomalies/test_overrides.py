@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -88,6 +90,13 @@ def test_limits_are_read_as_they_are_written(catalog: Catalog, limits: dict[str,
     assert found.limits == limits
     assert read(found.text(), catalog) == found
     assert found.count() == sum(map(len, limits.values()))
+
+
+def test_the_example_of_the_operations_page_can_be_taken(catalog: Catalog, root: Path) -> None:
+    """It is what people start from."""
+    page = (root / "docs" / "operations.md").read_text("utf-8")
+    (example,) = re.findall(r"^```json\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    assert read(example, catalog).count() == 4
 
 
 def test_an_account_stands_before_its_type_and_unknown_types_have_those_of_staging(catalog: Catalog) -> None:

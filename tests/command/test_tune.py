@@ -106,7 +106,7 @@ def test_a_change_counts_from_the_limits_that_are_set_already(command: Command, 
 def test_burn_rates_are_tuned_alike(command: Command, case: Path) -> None:
     """A loop of small machines may cost more than its number says."""
     text = tuned(command, case, "--burn-limit", f"{ACCOUNT}=0.000001", "--limit", "ec2.instances:development=1000")
-    assert f"burn rate, {ACCOUNT}: 0.000001 USD/h, now 5; read" in text
+    assert f"burn rate, {ACCOUNT}: 0.000001 USD/h, now 5; holds for this account" in text
     assert "Then     3 told" in text
 
 

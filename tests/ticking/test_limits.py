@@ -80,7 +80,9 @@ def test_without_a_name_nobody_is_asked(parameters: Parameters, table: Table, ca
     assert (limits.at(START), limits.problem, parameters.asked) == (NONE, None, 0)
 
 
-@pytest.mark.parametrize("text", ['{"ec2.instances": {"production": 9}, "ec2.instance": {"staging": 1}}', "{,}"])
+@pytest.mark.parametrize(
+    "text", ['{"ec2.instances": {"production": 9}, "ec2.instance": {"staging": 1}}', "{,}", '{"\\ud800": {}}']
+)
 def test_what_cannot_be_taken_is_refused_as_a_whole_and_the_last_good_limits_stay(
     parameters: Parameters, table: Table, catalog: Catalog, text: str
 ) -> None:

@@ -57,4 +57,4 @@ class LimitsParameter:
             return None
 
     def _decoded(self, text: str) -> Overrides:
-        return read_overrides(text.encode(), f"parameter {self._name}", self._catalog)
+        return read_overrides(text.encode(errors="surrogatepass"), f"parameter {self._name}", self._catalog)
