@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from itertools import accumulate
 from math import exp, lgamma, log, log1p, sqrt
 
 import msgspec
@@ -57,14 +58,14 @@ class Profile(msgspec.Struct, frozen=True):
         return tail(amount, self.expected(end), self.phi)
 
 
-def hourly(counts: Counts, days: Iterable[int]) -> Profile:
-    """The profile of hours, from the known days before (since 1970, UTC).
+def hourly(counts: Counts, days: Iterable[int], length: int = BUCKETS_PER_HOUR) -> Profile:
+    """The profile of one or more hours (`length` buckets), from the known days before (since 1970, UTC).
 
     `counts(low, high)` gives the used buckets in [low, high] with their quantity. Hours that are unusual themselves are
     taken down to what was still usual, so that no incident becomes normal; the first look leaves out each half hour's
     largest day, so that an incident cannot hide itself.
     """
-    hours = {each: _hours(counts, each) for each in days}
+    hours = {each: _hours(counts, each, length // SLOT) for each in days}
     first = _fit(hours, trimmed=True)
     tamed = {each: _tamed(first, each, found) for each, found in hours.items()}
     return _fit(tamed, trimmed=False)
@@ -102,7 +103,7 @@ def finding(
 ) -> Finding:
     """The finding for the window of so many buckets that ends with `end`; its score is 1 - threshold / score."""
     expected = usual.expected(end)
-    at = "in a day" if window == BUCKETS_PER_DAY else "at this hour"
+    at = "in a day" if window == BUCKETS_PER_DAY else "at this time"
     return Finding(
         detector="baseline",
         scope=scope,
@@ -123,19 +124,21 @@ def said(mean: float) -> str:
     return f"{mean:,.0f}" if mean >= 10 else f"{mean:,.1f}".removesuffix(".0")
 
 
-Hours = dict[int, float]  # by half hour of the day: the use in the hour before its end; those without any are left out
+Hours = dict[
+    int, float
+]  # by half hour of the day: the use in the window before its end; those without any are left out
 
 
-def _hours(counts: Counts, day: int) -> Hours:
-    """The trailing hours of one day with use."""
-    low = day * BUCKETS_PER_DAY
-    found: Hours = {}
-    for bucket, quantity in counts(low - SLOT, low + BUCKETS_PER_DAY - 1):
-        slot = (bucket - low) // SLOT
-        for each in (slot, slot + 1):
-            if 0 <= each < SLOTS:
-                found[each] = found.get(each, 0.0) + quantity
-    return found
+def _hours(counts: Counts, day: int, width: int) -> Hours:
+    """The windows of so many half hours that end on one day, those with use."""
+    low, begin = day * BUCKETS_PER_DAY, width - 1
+    halves = [0] * (begin + SLOTS)
+    for bucket, quantity in counts(low - begin * SLOT, low + BUCKETS_PER_DAY - 1):
+        halves[(bucket - low) // SLOT + begin] += quantity
+    if not any(halves):
+        return {}
+    sums = [0, *accumulate(halves)]
+    return {slot: float(use) for slot in range(SLOTS) if (use := sums[slot + width] - sums[slot])}
 
 
 def _fit(hours: dict[int, Hours], *, trimmed: bool) -> Profile:

@@ -77,8 +77,7 @@ def habit(
 def _a_month(moment: datetime) -> set[int]:
     """How many days ago the same day of the month before was, counted from its beginning and from its end.
 
-    A day either way: the first or last day of a month may fall on a weekend. Only the first and last days of a month count
-    so: what happens once in its middle is no monthly job yet.
+    Only the first and last days of a month count so: what happens once in its middle is no monthly job yet.
     """
     last = monthrange(moment.year, moment.month)[1]
     before = monthrange(moment.year, moment.month - 1)[1] if moment.month > 1 else 31
@@ -87,7 +86,7 @@ def _a_month(moment: datetime) -> set[int]:
         days.add(before)
     if moment.day > last - RULE.month_edge:
         days.add(last)
-    return {day + shift for day in days for shift in range(-RULE.month_shift, RULE.month_shift + 1)}
+    return days
 
 
 def _is_weekend(bucket: int) -> bool:

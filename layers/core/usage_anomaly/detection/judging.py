@@ -51,7 +51,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         For the organization the limit itself: its sum holds each account up to that account's own limit in every bucket, and
         one account alone is that account's anomaly.
         """
-        factor = next((each.factor for each in self.windows if each.buckets == length), 1)
+        factor = next(each.factor for each in BASELINE.windows if each.buckets == length)
         if self.scope == "organization":
             return self.limit * factor
         return BASELINE.floor(self.limit * factor)
@@ -115,12 +115,12 @@ class Judge:
             yield self._limit(bucket, window, standing, ready=idle is None)
         if self.rules.burn_limit is not None:
             yield self._burn_rate(bucket, standing, self.rules.burn_limit)
-        for window in self.rules.windows:
-            if window.buckets >= BUCKETS_PER_HOUR:
+        for window in BASELINE.windows:
+            if window.buckets <= max(each.buckets for each in self.rules.windows):
                 yield self._baseline(bucket, window.buckets, standing, idle)
         yield from self._first_use(bucket, standing)
         if isinstance(self.series, CappedTotal):
-            yield self._shared(self.series, bucket)
+            yield self._shared(self.series, bucket, idle)
 
     def claimed(self, bucket: int) -> int:
         """The longest window of an hour or less that ends here above a limit, in buckets; 0 where none is."""
@@ -237,8 +237,8 @@ class Judge:
             found = first_use.finding(bucket, begin, where, actual, unit=said, confidence=confidence)
         yield Verdict(detector="first_use", length=length, actual=actual, bound=floor, finding=found)
 
-    def _shared(self, total: CappedTotal, bucket: int) -> Verdict:
-        idle, rule = first_use_lacks(self.coverage, bucket), FIGURES.shared_use
+    def _shared(self, total: CappedTotal, bucket: int, idle: str | None) -> Verdict:
+        rule = FIGURES.shared_use
         if idle:
             return Verdict(detector="first_use", length=rule.buckets, actual=0, bound=rule.accounts, idle=idle)
         spreads = shared_use.new_spreads(total, bucket)
@@ -252,8 +252,8 @@ class Judge:
         found = self._profiles.get((day, length))
         if found is None:
             known = self.coverage.before(day, BASELINE.days)
-            if length == BUCKETS_PER_HOUR:
-                found = baseline.hourly(self.series.counts, known)
+            if length < BUCKETS_PER_DAY:
+                found = baseline.hourly(self.series.counts, known, length)
             else:
                 measure = without(self.series.quantity, standing.claims)
                 starts = ((each, each * BUCKETS_PER_DAY) for each in known)

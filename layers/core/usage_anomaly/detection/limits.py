@@ -49,7 +49,6 @@ class HabitRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weekday_hits: int
     same_type_hits: int
     month_edge: int
-    month_shift: int
     reason: str
 
 
@@ -59,6 +58,7 @@ class BaselineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     The floor is more than a share of the window's limit.
     """
 
+    windows: tuple[Window, ...]
     score: float
     days: int
     ready_days: int
