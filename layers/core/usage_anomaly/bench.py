@@ -16,7 +16,8 @@ import msgspec
 
 from usage_anomaly.anomalies.extents import Extent, Extents
 from usage_anomaly.anomalies.life_cycle import Told, View
-from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasable, rules_of, told_each
+from usage_anomaly.anomalies.overrides import NONE, Overrides
+from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, cap_of, releasable, rules_of, told_each
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.coverage import Coverage
@@ -62,6 +63,7 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
     catalog: Catalog
     account: Callable[[str], Account | None]
     prices_date: str
+    overrides: Overrides = NONE
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,9 +133,8 @@ def _judge(
 ) -> list[Extent]:
     """The telling extents that end at or after the first bucket with news, or that were told."""
     start = bucket_start(first)
-    rules = rules_of(
-        reader.catalog, pair, which, since=bucket_of(start - HISTORY), judged_from=bucket_of(start - REACH)
-    )
+    since, judged_from = bucket_of(start - HISTORY), bucket_of(start - REACH)
+    rules = rules_of(reader.catalog, pair, which, reader.overrides, since, judged_from)
     extents = Extents(judged, rules, coverage)
     extents.refresh(rules.since)
     return [each for each in extents.all() if each.telling and (each.last_seen >= first or _was_told(each, told))]
@@ -167,7 +168,8 @@ def _total(reader: Reader, kind: str, low: datetime, high: datetime) -> CappedTo
     caps: dict[str, int] = {}
     for account_id, start, quantity in reader.history.totals(kind, low, high):
         if account_id not in caps:
-            caps[account_id] = limit_of(reader.catalog, (account_id, kind), account_type(reader.account(account_id)))
+            which = account_type(reader.account(account_id))
+            caps[account_id] = cap_of(reader.catalog, (account_id, kind), which, reader.overrides)
         total.put(account_id, bucket_of(start), quantity, caps[account_id])
     return total
 
@@ -175,7 +177,7 @@ def _total(reader: Reader, kind: str, low: datetime, high: datetime) -> CappedTo
 def _passes(reader: Reader, pair: Pair, news: datetime, high: datetime) -> bool:
     """Whether any window since the news passes the organization's limit: a cheap question before five weeks are read."""
     total = _total(reader, pair[1], news - timedelta(hours=1), high)
-    rules = rules_of(reader.catalog, pair, "unknown")
+    rules = rules_of(reader.catalog, pair, "unknown", reader.overrides)
     return any(
         total.quantity(end - window.buckets + 1, end) > rules.limit * window.factor
         for end in total.used_since(bucket_of(news))

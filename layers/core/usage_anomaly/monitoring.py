@@ -36,6 +36,7 @@ UNITS = {
     "DeadLetters": "Count",
     "RejectedRecords": "Count",
     "AlertLatencySeconds": "Seconds",
+    "StaleLimits": "Count",
 }
 # Lambda names what it could not process aws/lambda/async/<function>/...; what lies elsewhere is done with.
 FAILED_PAYLOADS = "aws/lambda/"

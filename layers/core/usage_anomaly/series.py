@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from usage_anomaly.usage import UsageEvent
 BUCKET_SECONDS = 300
 BUCKETS_PER_HOUR = 12
 BUCKETS_PER_DAY = 288
+NEVER = 1 << 62  # later than any bucket
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -119,6 +121,7 @@ class Series:
     def __init__(self, *, tally: bool = False, past: Past | None = None) -> None:
         self._tally = tally
         self._past = past or Past()
+        self._end = NEVER
         self._buckets: dict[int, Bucket] = {}
         self._ledger = Ledger()
         self._gross = Sums(self._quantity_of)
@@ -173,8 +176,13 @@ class Series:
 
     def used_since(self, bucket: int) -> list[int]:
         """The buckets with use from `bucket` on, in order."""
-        keys = self._gross.keys
-        return [key for key in keys[bisect_left(keys, bucket) :] if self._gross.at(key) > 0]
+        return [key for key in self._gross.between(bucket, self._end) if self._gross.at(key) > 0]
+
+    def until(self, bucket: int) -> Series:
+        """The same series, as if nothing had been used after a bucket; to be asked only, not added to."""
+        until = copy(self)
+        until._end = bucket  # noqa: SLF001 - its own
+        return until
 
     def first_used(self, low: int, high: int) -> int:
         """The first bucket with use in [low, high]; `high` where there is none."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Literal
 
 import msgspec
 
 from usage_anomaly.callers import principal
 from usage_anomaly.places import Place
-from usage_anomaly.series import Range, Sums
+from usage_anomaly.series import NEVER, Range, Sums
 from usage_anomaly.usage import UsageEvent
 
 
@@ -50,6 +51,7 @@ class CappedTotal:
     """
 
     def __init__(self) -> None:
+        self._end = NEVER
         self._parts: dict[int, dict[str, int]] = {}
         self._gross = Sums(lambda key: sum(self._parts[key].values()))
         self._seen: dict[Trait, list[tuple[int, str]]] = defaultdict(list)  # in order, each pair once
@@ -89,8 +91,13 @@ class CappedTotal:
         return False
 
     def used_since(self, bucket: int) -> list[int]:
-        keys = self._gross.keys
-        return [key for key in keys[bisect_left(keys, bucket) :] if self.quantity(key, key) > 0]
+        return [key for key in self._gross.between(bucket, self._end) if self.quantity(key, key) > 0]
+
+    def until(self, bucket: int) -> CappedTotal:
+        """The same total, as if nothing had been used after a bucket; to be asked only, not added to."""
+        until = copy(self)
+        until._end = bucket  # noqa: SLF001 - its own
+        return until
 
     def first_used(self, low: int, high: int) -> int:
         return next((key for key in self._gross.between(low, high) if self.quantity(key, key) > 0), high)
