@@ -159,7 +159,7 @@ class Series:
         if bucket is None:
             bucket = self._buckets[number] = Bucket()
         if event.direction != "release" and event.quantity and not event.dry_run:
-            for place in places(event.region, event.group):
+            for place in self._places_of(event):
                 _insert(self._places.setdefault(place, []), number)
         if not self._tally:
             insort(bucket.events, event, key=order)
@@ -241,7 +241,7 @@ class Series:
     def quantity_at(self, where: Collection[Place], low: int, high: int) -> int:
         """Gross use in [low, high] in any of these places."""
         uses = self.uses(low, high)
-        return sum(each.quantity for each in uses if any(place in where for place in places(each.region, each.group)))
+        return sum(each.quantity for each in uses if any(place in where for place in self._places_of(each)))
 
     def replacing(self, low: int, end: int) -> int:
         """How much of the use in [low, end] replaces what its group ran before with another image.
@@ -311,6 +311,10 @@ class Series:
                 self._standing.touch(key)
                 self._gone.touch(key)
         return worth
+
+    def _places_of(self, event: UsageEvent) -> list[Place]:
+        """A busy kind's callers are too many to keep."""
+        return [each for each in places(event) if not self._tally or each.what != "actor"]
 
     def _running(self, event: UsageEvent, moment: datetime) -> int:
         """How many of what an event launched had not been seen released at a moment."""

@@ -18,6 +18,7 @@ from usage_anomaly.detection import Finding, Scope, baseline, burn_rate, first_u
 from usage_anomaly.detection.habit import Measure, habit
 from usage_anomaly.detection.limits import FIGURES, Window
 from usage_anomaly.detection.readiness import baseline_lacks, first_use_lacks
+from usage_anomaly.places import Place
 from usage_anomaly.resources import MICRO
 from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Judged, Range
 from usage_anomaly.totals import CappedTotal
@@ -221,21 +222,27 @@ class Judge:
             for place, since in self.series.news(bucket, MEMORY).items()
             if not any(first <= since <= last for first, last in standing.owned)  # it was told
         }
-        if not new:
-            return
-        begin, where = min(new.values()), sorted(new)
-        floor, length = FIRST_USE.floor(self.rules.limit), bucket - begin + 1
+        # A new person is less than a new region: the use has to pass the limit itself.
+        for what, floor in (
+            ("region family", FIRST_USE.floor(self.rules.limit)),
+            ("actor", FIRST_USE.passing(self.rules.limit)),
+        ):
+            where = sorted(place for place in new if place.what in what)
+            if where:
+                yield self._first_use_of(bucket, min(new[each] for each in where), where, floor, standing)
+
+    def _first_use_of(self, bucket: int, begin: int, where: list[Place], floor: int, standing: Standing) -> Verdict:
+        length = bucket - begin + 1
         idle = first_use_lacks(self.coverage, bucket)
         if idle:
-            yield Verdict(detector="first_use", length=length, actual=0, bound=floor, idle=idle)
-            return
+            return Verdict(detector="first_use", length=length, actual=0, bound=floor, idle=idle)
         actual = without(lambda low, high: self.series.quantity_at(where, low, high), standing.owned)(begin, bucket)
         found = None
         if actual >= floor:
             confidence = self._confidence(bucket, length, actual)
             said = self.rules.said(actual)
             found = first_use.finding(bucket, begin, where, actual, unit=said, confidence=confidence)
-        yield Verdict(detector="first_use", length=length, actual=actual, bound=floor, finding=found)
+        return Verdict(detector="first_use", length=length, actual=actual, bound=floor, finding=found)
 
     def _shared(self, total: CappedTotal, bucket: int, idle: str | None) -> Verdict:
         rule = FIGURES.shared_use

@@ -87,6 +87,10 @@ class FirstUseRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The least use of the first day that is worth a finding, by the 10-minute limit."""
         return max(self.floor_least, ceil(limit * self.floor_share))
 
+    def passing(self, limit: int) -> int:
+        """The least use of the first day that is above the 10-minute limit."""
+        return max(self.floor_least, limit + 1)
+
 
 class SharedRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How many accounts within how many buckets share one image, address or actor that is new to them; `shared_use.py`."""
