@@ -102,7 +102,7 @@ def tail(amount: float, mean: float, phi: float) -> float:
 def finding(
     end: int, window: int, amount: int, usual: Profile, scored: float, *, scope: Scope, unit: str, confidence: float
 ) -> Finding:
-    """The finding for the window of so many buckets that ends with `end`; its score is 1 - threshold / score."""
+    """The finding for the window of so many buckets that ends with `end`; its score is 1 - threshold / score, at least 0."""
     expected = usual.expected(end)
     at = "in a day" if window == BUCKETS_PER_DAY else "at this time"
     return Finding(
@@ -114,7 +114,7 @@ def finding(
         window_minutes=window * 5,
         actual=float(amount),
         expected=round(expected, 2),
-        score=round(1 - RULE.score / scored, 4),
+        score=round(max(0.0, 1 - RULE.score / scored), 4),
         confidence=confidence,
         reason=f"{amount:,} {unit} in {window * 5:,} minutes, usual {at} {said(expected)} ({usual.days} days known)",
     )

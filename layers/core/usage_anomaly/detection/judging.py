@@ -191,7 +191,9 @@ class Judge:
         usual = self._profile(bucket, length, standing)
         scored = usual.score(bucket, actual)
         found = excuse = None
-        if scored >= BASELINE.score:
+        # What is open goes on at less, so that an incident that ebbs and flows stays one.
+        needed = BASELINE.score if standing.running is None else BASELINE.score_open
+        if scored >= needed:
             found = baseline.finding(
                 bucket,
                 length,
@@ -203,7 +205,7 @@ class Judge:
                 confidence=self._confidence(bucket, length, actual),
             )
             excuse = self._excuse(bucket, length, actual, standing) or self._replaced(
-                bucket, length, lambda rest: usual.score(bucket, actual * rest) < BASELINE.score
+                bucket, length, lambda rest: usual.score(bucket, actual * rest) < needed
             )
         return Verdict(
             detector="baseline",
@@ -254,8 +256,14 @@ class Judge:
         return Verdict(detector="first_use", length=rule.buckets, actual=actual, bound=rule.accounts, finding=found)
 
     def _profile(self, bucket: int, length: int, standing: Standing) -> baseline.Profile:
-        """What is usual on the day of a bucket; of days without what windows of an hour or less have judged there."""
+        """What is usual on the day of a bucket; of days without what windows of an hour or less have judged there.
+
+        While an anomaly is open it is what was usual when it began, for a week: an incident is no past of its own, and what
+        goes on for longer becomes the account's new level.
+        """
         day = bucket // BUCKETS_PER_DAY
+        if standing.running is not None:
+            day = max(standing.running // BUCKETS_PER_DAY, day - BASELINE.frozen_days)
         found = self._profiles.get((day, length))
         if found is None:
             known = self.coverage.before(day, BASELINE.days)

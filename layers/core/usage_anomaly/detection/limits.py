@@ -60,6 +60,7 @@ class BaselineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     windows: tuple[Window, ...]
     score: float
+    score_open: float
     days: int
     ready_days: int
     floor_share: float
@@ -67,6 +68,7 @@ class BaselineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tamed_score: float
     edge_hours: int
     trend_days: int
+    frozen_days: int
     reason: str
 
     def floor(self, limit: int) -> int:
