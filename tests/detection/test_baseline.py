@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usage_anomaly.detection.baseline import Profile, daily, hourly, tail
+from usage_anomaly.detection.baseline import Profile, profile, tail
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.series import BUCKETS_PER_DAY
 
@@ -26,7 +26,7 @@ def made(use: dict[int, int], days: int = 28) -> Profile:
         origin = DAY * BUCKETS_PER_DAY
         return ((origin + at, use[at]) for at in sorted(use) if low <= origin + at <= high)
 
-    return hourly(counts, range(DAY, DAY + days))
+    return profile(counts, range(DAY, DAY + days))
 
 
 def score(usual: Profile, day: int, hour: float, amount: int) -> float:
@@ -130,7 +130,12 @@ def test_a_week_is_enough_and_says_so() -> None:
 
 def test_days_are_judged_by_days() -> None:
     """A leak of a hundred a day is unusual for an account of twenty, whatever its hours look like."""
-    usual = daily({DAY + day: 20 + day % 5 for day in range(28)})
+    noons = [((DAY + day) * BUCKETS_PER_DAY + 144, 20 + day % 5) for day in range(28)]
+    usual = profile(
+        lambda low, high: ((at, use) for at, use in noons if low <= at <= high),
+        range(DAY, DAY + 28),
+        BUCKETS_PER_DAY,
+    )
     end = (DAY + 29) * BUCKETS_PER_DAY - 1
     assert usual.score(end, 40) < TOLD < usual.score(end, 100)
 

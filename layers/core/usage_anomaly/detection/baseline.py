@@ -59,21 +59,27 @@ class Profile(msgspec.Struct, frozen=True):
         return tail(amount, self.expected(end), self.phi)
 
 
-def hourly(counts: Counts, days: Iterable[int], length: int = BUCKETS_PER_HOUR) -> Profile:
-    """The profile of one or more hours (`length` buckets), from the known days before (since 1970, UTC).
+def profile(counts: Counts, days: Iterable[int], length: int = BUCKETS_PER_HOUR, cap: int | None = None) -> Profile:
+    """The profile of windows of `length` buckets (hours, or a day), from the known days before (since 1970, UTC).
 
-    `counts(low, high)` gives the used buckets in [low, high] with their quantity. Hours that are unusual themselves are
-    taken down to what was still usual, so that no incident becomes normal; the first look leaves out each half hour's
-    largest day, so that an incident cannot hide itself.
+    `counts(low, high)` gives the used buckets in [low, high] with their quantity; each half hour counts up to `cap`. Hours that
+    are unusual themselves are taken down to what was still usual, so that no incident becomes normal; the first look leaves
+    out each half hour's largest day, so that an incident cannot hide itself.
     """
-    hours = {each: _hours(counts, each, length // SLOT) for each in days}
+    if length == BUCKETS_PER_DAY:
+        return _daily({each: sum(_halves(counts, each, 1, cap)) for each in days})
+    hours = {each: _hours(_halves(counts, each, length // SLOT, cap), length // SLOT) for each in days}
     first = _fit(hours, trimmed=True)
     tamed = {each: _tamed(first, each, found) for each, found in hours.items()}
     return _fit(tamed, trimmed=False)
 
 
-def daily(totals: Mapping[int, float]) -> Profile:
-    """The profile of days, from the use of each known day before."""
+def needed(days: int, *, running: bool) -> float:
+    """The score from which a window is unusual: higher where few days are known, lower while an anomaly is open."""
+    return RULE.score_open if running else RULE.score * (1 + RULE.young / max(1, days))
+
+
+def _daily(totals: Mapping[int, float]) -> Profile:
     level = sum(totals.values()) / max(1, len(totals))
     mean, weekdays = level + 1 / RULE.days, _weekdays(totals)
     scatter = sum((use - (usual := mean * weekdays[_weekday(day)])) ** 2 / usual for day, use in totals.items())
@@ -130,12 +136,17 @@ Hours = dict[
 ]  # by half hour of the day: the use in the window before its end; those without any are left out
 
 
-def _hours(counts: Counts, day: int, width: int) -> Hours:
-    """The windows of so many half hours that end on one day, those with use."""
+def _halves(counts: Counts, day: int, width: int, cap: int | None) -> list[int]:
+    """The use in each half hour of a day, and in the `width` - 1 before it."""
     low, begin = day * BUCKETS_PER_DAY, width - 1
     halves = [0] * (begin + SLOTS)
     for bucket, quantity in counts(low - begin * SLOT, low + BUCKETS_PER_DAY - 1):
         halves[(bucket - low) // SLOT + begin] += quantity
+    return halves if cap is None else [min(cap, each) for each in halves]
+
+
+def _hours(halves: Sequence[int], width: int) -> Hours:
+    """The windows of so many half hours that end on one day, those with use."""
     if not any(halves):
         return {}
     sums = [0, *accumulate(halves)]

@@ -16,7 +16,7 @@ from functools import cache
 
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection.limits import FIGURES
-from usage_anomaly.series import BUCKETS_PER_DAY, bucket_start
+from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, bucket_start
 
 RULE = FIGURES.habit
 
@@ -27,7 +27,7 @@ def habit(
     measure: Measure,
     end: int,
     length: int,
-    amount: int,
+    amount: float,
     coverage: Coverage,
     running_since: int | None,
     *,
@@ -38,27 +38,11 @@ def habit(
     `measure(low, high)` sums the judged quantity over buckets; `coverage` says which days of the account are
     known; `nets` that what is measured may be negative; `running_since` is the start of the anomaly that is open at `end`.
     """
-    floor = amount * RULE.share
     newest = min(end - length, end if running_since is None else running_since - 1)
-
-    @cache
-    def seen(day: int) -> bool | None:
-        middle = end - day * BUCKETS_PER_DAY
-        if middle > newest:
-            return None
-        first, last = middle - RULE.shift_buckets, min(middle + RULE.shift_buckets, newest)
-        # What a longer window lacks none of the shorter ones in it has; money is net, and may be less in the longer.
-        if (nets or measure(first - length + 1, last) >= floor) and any(
-            measure(each - length + 1, each) >= floor for each in range(first, last + 1)
-        ):
-            return True
-        return False if coverage.whole(middle - length + 1, middle) else None
-
-    weekend = _is_weekend(end)
-    days = range(1, RULE.days + 1)
-    alike = [
-        saw for day in days if _is_weekend(end - day * BUCKETS_PER_DAY) == weekend and (saw := seen(day)) is not None
-    ]
+    seen = _seen(measure, end, length, amount * RULE.share, coverage, newest, nets=nets)
+    weekend, days = _is_weekend(end), range(1, RULE.days + 1)
+    same = (day for day in days if _is_weekend(end - day * BUCKETS_PER_DAY) == weekend)
+    alike = [saw for day in same if (saw := seen(day)) is not None]
     hits = alike.count(True)
     if hits >= RULE.same_type_hits and 2 * hits >= len(alike):
         return f"{hits} of {len(alike)} {'weekend' if weekend else 'working'} days before saw two thirds of it at this hour"
@@ -72,6 +56,28 @@ def habit(
         if seen(day):
             return f"the same day of the month before, {day} days ago, saw two thirds of it"
     return None
+
+
+def _seen(
+    measure: Measure, end: int, length: int, floor: float, coverage: Coverage, newest: int, *, nets: bool
+) -> Callable[[int], bool | None]:
+    """Asks whether a day before saw as much at this hour; None where nobody knows."""
+    step = 1 if length <= BUCKETS_PER_HOUR else RULE.shift_buckets // 3  # a day's sum moves slowly
+
+    @cache
+    def seen(day: int) -> bool | None:
+        middle = end - day * BUCKETS_PER_DAY
+        if middle > newest:
+            return None
+        first, last = middle - RULE.shift_buckets, min(middle + RULE.shift_buckets, newest)
+        # What a longer window lacks none of the shorter ones in it has; money is net, and may be less in the longer.
+        if (nets or measure(first - length + 1, last) >= floor) and any(
+            measure(each - length + 1, each) >= floor for each in range(first, last + 1, step)
+        ):
+            return True
+        return False if coverage.whole(middle - length + 1, middle) else None
+
+    return seen
 
 
 def _a_month(moment: datetime) -> set[int]:

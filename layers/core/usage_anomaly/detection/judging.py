@@ -15,6 +15,7 @@ import msgspec
 
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection import Finding, Scope, baseline, burn_rate, first_use, shared_use, threshold
+from usage_anomaly.detection.baseline import SLOT
 from usage_anomaly.detection.habit import Measure, habit
 from usage_anomaly.detection.limits import FIGURES, Window
 from usage_anomaly.detection.readiness import baseline_lacks, first_use_lacks
@@ -73,7 +74,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison of one detector: the window's length in buckets, what was compared, and what it has to exceed.
 
-    `finding` is there where it did; `excuse` says why that is recorded and not told, `idle` why the detector does not judge.
+    `finding` is there where it did; `excuse` says why that is recorded and not told, `idle` why the detector does not judge;
+    a baseline's `score` has to reach `needed` too.
     `peak` is thousandths of the bound.
     """
 
@@ -86,6 +88,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     idle: str | None = None
     expected: float | None = None
     score: float | None = None
+    needed: float | None = None
 
     @property
     def peak(self) -> int:
@@ -185,14 +188,14 @@ class Judge:
         )
 
     def _baseline(self, bucket: int, length: int, standing: Standing, idle: str | None) -> Verdict:
-        floor, actual = self.rules.floor(length), self._use(bucket, length, standing)
+        floor, measure = self.rules.floor(length), self._evenly(length)
+        actual = without(measure, standing.owned)(bucket - length + 1, bucket)
         if idle or actual < floor:
             return Verdict(detector="baseline", length=length, actual=actual, bound=floor, idle=idle)
         usual = self._profile(bucket, length, standing)
         scored = usual.score(bucket, actual)
         found = excuse = None
-        # What is open goes on at less, so that an incident that ebbs and flows stays one.
-        needed = BASELINE.score if standing.running is None else BASELINE.score_open
+        needed = baseline.needed(usual.days, running=standing.running is not None)
         if scored >= needed:
             found = baseline.finding(
                 bucket,
@@ -204,7 +207,7 @@ class Judge:
                 unit=self.rules.said(actual),
                 confidence=self._confidence(bucket, length, actual),
             )
-            excuse = self._excuse(bucket, length, actual, standing) or self._replaced(
+            excuse = habit(measure, bucket, length, actual, self.coverage, standing.running) or self._replaced(
                 bucket, length, lambda rest: usual.score(bucket, actual * rest) < needed
             )
         return Verdict(
@@ -216,6 +219,7 @@ class Judge:
             excuse=excuse,
             expected=usual.expected(bucket),
             score=scored,
+            needed=needed,
         )
 
     def _first_use(self, bucket: int, standing: Standing) -> Iterator[Verdict]:
@@ -256,7 +260,7 @@ class Judge:
         return Verdict(detector="first_use", length=rule.buckets, actual=actual, bound=rule.accounts, finding=found)
 
     def _profile(self, bucket: int, length: int, standing: Standing) -> baseline.Profile:
-        """What is usual on the day of a bucket; of days without what windows of an hour or less have judged there.
+        """What is usual on the day of a bucket.
 
         While an anomaly is open it is what was usual when it began, for a week: an incident is no past of its own, and what
         goes on for longer becomes the account's new level.
@@ -267,14 +271,28 @@ class Judge:
         found = self._profiles.get((day, length))
         if found is None:
             known = self.coverage.before(day, BASELINE.days)
-            if length < BUCKETS_PER_DAY:
-                found = baseline.hourly(self.series.counts, known, length)
-            else:
-                measure = without(self.series.quantity, standing.claims)
-                starts = ((each, each * BUCKETS_PER_DAY) for each in known)
-                found = baseline.daily({each: measure(low, low + BUCKETS_PER_DAY - 1) for each, low in starts})
-            self._profiles[day, length] = found
+            cap = None if length == BUCKETS_PER_HOUR else self._cap
+            found = self._profiles[day, length] = baseline.profile(self.series.counts, known, length, cap)
         return found
+
+    @property
+    def _cap(self) -> int:
+        """What half an hour counts up to in windows of many: half of the hour's limit."""
+        return self.rules.floor(BUCKETS_PER_HOUR)
+
+    def _evenly(self, length: int) -> Measure:
+        """What the baseline measures: use, in windows of many hours each half hour up to the cap.
+
+        A burst is judged in its hour; what is left of it in the day is what makes a slow leak: many hours of some.
+        """
+        if length == BUCKETS_PER_HOUR:
+            return self.series.quantity
+
+        def evenly(low: int, high: int) -> int:
+            ends = range(high, low - 1, -SLOT)
+            return sum(min(self._cap, self.series.quantity(max(low, end - SLOT + 1), end)) for end in ends)
+
+        return evenly
 
     def _use(self, bucket: int, length: int, standing: Standing) -> int:
         skipped = union(standing.owned, standing.claims) if length > BUCKETS_PER_HOUR else standing.owned

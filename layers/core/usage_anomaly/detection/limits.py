@@ -61,6 +61,7 @@ class BaselineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     windows: tuple[Window, ...]
     score: float
     score_open: float
+    young: float
     days: int
     ready_days: int
     floor_share: float
