@@ -106,11 +106,14 @@ def tail(amount: float, mean: float, phi: float) -> float:
 
 
 def finding(
-    end: int, window: int, amount: int, usual: Profile, scored: float, *, scope: Scope, unit: str, confidence: float
+    end: int, window: int, amount: int, usual: Profile, limit: int, *, scope: Scope, unit: str, confidence: float
 ) -> Finding:
-    """The finding for the window of so many buckets that ends with `end`; its score is 1 - threshold / score, at least 0."""
+    """The finding for the window of so many buckets that ends with `end`.
+
+    Its score says how far the amount is above the window's limit, or above what is usual where that is more.
+    """
     expected = usual.expected(end)
-    at = "in a day" if window == BUCKETS_PER_DAY else "at this time"
+    span = "60 minutes" if window == BUCKETS_PER_HOUR else f"{window // BUCKETS_PER_HOUR} hours, short bursts left out"
     return Finding(
         detector="baseline",
         scope=scope,
@@ -120,9 +123,9 @@ def finding(
         window_minutes=window * 5,
         actual=float(amount),
         expected=round(expected, 2),
-        score=round(max(0.0, 1 - RULE.score / scored), 4),
+        score=round(max(0.0, 1 - max(limit, expected) / amount), 4),
         confidence=confidence,
-        reason=f"{amount:,} {unit} in {window * 5:,} minutes, usual {at} {said(expected)} ({usual.days} days known)",
+        reason=f"{amount:,} {unit} in {span}; usual then {said(expected)} ({usual.days} days known)",
     )
 
 
