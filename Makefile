@@ -1,7 +1,7 @@
 # One set of commands, here and in CI. PYTHON=... names the interpreter that `setup` takes.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-local lock demo build validate deploy local-up local-deploy local-down demo-deployed invoke test \
-	test-browser lint types replay bench bench-detection fuzz
+	test-browser test-long lint types replay bench bench-detection fuzz
 BIN := .venv/bin
 UV ?= $(BIN)/uv
 # The layers are built with the locked uv; sam reports its use to nobody.
@@ -84,11 +84,14 @@ demo-deployed: local-deploy ## put an incident into the deployed log group, prin
 invoke: setup-local ## run one function in Lambda's runtime loop: make invoke FUNCTION=detect EVENT=events/detect.json
 	$(LOCAL) invoke $(FUNCTION) $(EVENT)
 
-test: setup-local build/asl/.installed ## run every test but those in a browser
+test: setup-local build/asl/.installed ## run every test but those in a browser and those that take minutes
 	$(BIN)/pytest
 
 test-browser: setup ## open the page of a replay in Chromium (Debian: apt-get install chromium chromium-driver)
 	$(BIN)/pytest -m browser tests/report
+
+test-long: setup ## judge generated weeks of every harmless habit, and three times as much of each
+	$(BIN)/pytest -m long tests/detection
 
 lint: setup ## ruff, formatting, and which package may import which
 	$(BIN)/ruff check
