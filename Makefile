@@ -109,6 +109,7 @@ bench: .venv-bench/bin/.installed .venv-local/bin/.installed build ## measure re
 	.venv-bench/bin/python -m benchmarks.subscription
 	.venv-bench/bin/python -m benchmarks.jobs
 	.venv-bench/bin/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.judging
 	$(BIN)/python -m benchmarks.layers
 
 bench-detection: .venv-bench/bin/.installed ## judge generated organizations, beside other detectors: make bench-detection SEEDS=1,2
