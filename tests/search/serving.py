@@ -1,4 +1,7 @@
-"""An OpenSearch-compatible server on loopback: one process for all tests, an empty cluster of its own for each."""
+"""A search server on loopback: one process for all tests, an empty cluster for each.
+
+Every test that asks for one runs twice: in `make test` against an emulator, in `make test-node` against OpenSearch itself.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ class Ready(msgspec.Struct):
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[OpenSearch]:
-    """The server that hands out clusters; it ends with the tests, also when they are killed."""
+def emulator() -> Iterator[OpenSearch]:
+    """A server that hands out clusters; it ends with the tests, also when they are killed."""
     package = importlib.util.find_spec("osmem_server")
     assert package is not None, "osmem-server is not installed: make setup"
     assert package.origin is not None
@@ -43,12 +46,18 @@ def server() -> Iterator[OpenSearch]:
         process.terminate()
 
 
-@pytest.fixture
-def url(server: OpenSearch) -> Iterator[str]:
+@pytest.fixture(params=["emulator", pytest.param("node", marks=pytest.mark.node)])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of an empty cluster."""
-    clone = server.transport.perform_request("POST", "/_osmem/clones")
-    yield clone["url"]
-    server.transport.perform_request("DELETE", f"/_osmem/clones/{clone['id']}")
+    server: OpenSearch = request.getfixturevalue(request.param)
+    if request.param == "emulator":
+        clone = server.transport.perform_request("POST", "/_osmem/clones")
+        yield clone["url"]
+        server.transport.perform_request("DELETE", f"/_osmem/clones/{clone['id']}")
+    else:
+        server.indices.delete(index="*")
+        server.indices.delete_index_template(name="*")
+        yield server.transport.get_connection().host
 
 
 @pytest.fixture
