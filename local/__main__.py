@@ -1,4 +1,4 @@
-"""`python -m local up|deploy|demo|down|invoke|node`: what should the local machine do?"""
+"""`python -m local up|deploy|demo|down|invoke|java`: what should the local machine do?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from local import machine, node
-from local.processes import ROOT, NotUp
+from local.processes import NotUp
 
 
 def main(arguments: list[str]) -> int:
@@ -16,7 +16,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m local")
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("up").add_argument("--search", choices=("emulator", "node"), default="emulator")
-    for verb in ("deploy", "demo", "down", "node"):
+    for verb in ("deploy", "demo", "down", "java"):
         verbs.add_parser(verb)
     invoking = verbs.add_parser("invoke")
     invoking.add_argument("function")
@@ -35,8 +35,8 @@ def _run(given: argparse.Namespace) -> int:
         _say(f"AWS at {record['aws']}, search at {record['search']}")
     elif given.verb == "down":
         machine.down()
-    elif given.verb == "node":
-        _say(f"OpenSearch in {node.assemble().relative_to(ROOT)}, run by {node.java()}")
+    elif given.verb == "java":
+        _say(str(node.java()))
     elif given.verb == "deploy":
         from local import deploy
 

@@ -25,6 +25,7 @@ POM = ROOT / "requirements" / "opensearch" / "pom.xml"
 FETCH = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 VERSION = re.findall(r"<opensearch>(.+)</opensearch>", POM.read_text("utf-8"))[0]
 OLDEST_JAVA = 21
+SYSTEM_JAVAS = Path("/usr/lib/jvm")
 HEAP = "1g"  # t3.small.search has it: half of 2 GiB
 USER = "nobody"  # where root starts it: OpenSearch refuses to be root
 PATIENCE_SECONDS = 120.0
@@ -117,7 +118,7 @@ def assemble() -> Path:
         # A jar whose checksum is not the one Maven Central gives stops it.
         command = [mvn, "--batch-mode", "--no-transfer-progress", "--quiet", "--strict-checksums", "--file", str(POM)]
         command += [FETCH, "-DincludeScope=runtime", f"-DoutputDirectory={fetched / 'lib'}"]
-        run = subprocess.run(command, env=processes.clean_environment(), capture_output=True, text=True, check=False)
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode != 0:
             raise NotUp(f"mvn could not fetch OpenSearch:\n{run.stdout}{run.stderr}")
         for name, (jars, plugin, extends) in MODULES.items():
@@ -131,7 +132,7 @@ def java() -> Path:
     on_path = shutil.which("java")
     homes = [Path(os.environ["JAVA_HOME"])] if "JAVA_HOME" in os.environ else []
     homes += [Path(on_path).resolve().parents[1]] if on_path else []
-    for home in [*homes, *sorted(Path("/usr/lib/jvm").glob("*"))]:
+    for home in [*homes, *sorted(SYSTEM_JAVAS.glob("*"))]:
         release, binary = home / "release", home / "bin" / "java"
         version = re.search(r'^JAVA_VERSION="(\d+)', release.read_text(), re.MULTILINE) if release.exists() else None
         if version and int(version[1]) >= OLDEST_JAVA and binary.exists():

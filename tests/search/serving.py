@@ -1,6 +1,7 @@
 """A search server on loopback: one process for all tests, an empty cluster for each.
 
 Every test that asks for one runs twice: in `make test` against an emulator, in `make test-node` against OpenSearch itself.
+The anomaly-detection plugin is in no registry: tests that need it run against the cluster that OPENSEARCH_URL names.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -20,6 +22,15 @@ from usage_anomaly.search.client import connect
 
 # What a test marked with this may connect to; everything else stays shut.
 LOOPBACK = pytest.mark.allow_hosts(["127.0.0.1"])
+
+# The address of a cluster with the plugin and nothing of ours in it: what the tests make there, they delete.
+OPENSEARCH_URL = os.environ.get("OPENSEARCH_URL", "")
+ON_PLUGIN = [
+    pytest.mark.plugin,
+    pytest.mark.allow_hosts([urlsplit(OPENSEARCH_URL).hostname or "127.0.0.1"]),
+    pytest.mark.skipif(not OPENSEARCH_URL, reason="OPENSEARCH_URL names no cluster with the anomaly-detection plugin"),
+]
+OURS = "usage-*"
 
 
 class Ready(msgspec.Struct):
@@ -72,6 +83,26 @@ def client(bare: OpenSearch) -> OpenSearch:
     """A client of an empty cluster with our templates."""
     setup.configure(bare)
     return bare
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[OpenSearch]:
+    """The cluster at OPENSEARCH_URL (SEARCH_AUTH and AWS_REGION as for the functions); it fails where that is not fit."""
+    auth, region = os.environ.get("SEARCH_AUTH", "none"), os.environ.get("AWS_REGION", "")
+    with connect(OPENSEARCH_URL, auth, region) as client:
+        plugins = {each["component"] for each in client.cat.plugins(params={"format": "json"})}
+        assert "opensearch-anomaly-detection" in plugins, f"{OPENSEARCH_URL} has no anomaly-detection plugin"
+        assert not client.indices.get(index=OURS), f"{OPENSEARCH_URL} holds usage already: name a cluster to be emptied"
+        yield client
+
+
+@pytest.fixture
+def with_plugin(cluster: OpenSearch) -> Iterator[OpenSearch]:
+    """A client of that cluster, set up; what a test leaves of our indexes and templates is deleted after it."""
+    setup.configure(cluster)
+    yield cluster
+    cluster.indices.delete(index=OURS)
+    cluster.indices.delete_index_template(name=OURS)
 
 
 def documents(client: OpenSearch) -> dict[str, dict[str, object]]:
