@@ -104,12 +104,13 @@ types: setup ## mypy --strict
 replay: setup ## replay a folder: make replay TRAIL=path/to/AWSLogs
 	$(BIN)/usage-anomaly replay $(TRAIL)
 
-bench: .venv-bench/bin/.installed .venv-local/bin/.installed build ## measure reading against other readers, its memory, the layers, the beginnings
+bench: .venv-bench/bin/.installed .venv-local/bin/.installed build ## measure reading against other readers, its memory, the layers, the beginnings, ingest
 	.venv-bench/bin/python -m benchmarks.parse
 	.venv-bench/bin/python -m benchmarks.subscription
 	.venv-bench/bin/python -m benchmarks.jobs
 	.venv-bench/bin/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.layers
+	$(BIN)/python -m benchmarks.ingest
 
 fuzz: setup ## 100,000 mutated objects and records (FUZZ_OBJECTS=...)
 	FUZZ_OBJECTS=$(FUZZ_OBJECTS) $(BIN)/pytest tests/fuzz

@@ -91,8 +91,12 @@ def cluster() -> Iterator[OpenSearch]:
     auth, region = os.environ.get("SEARCH_AUTH", "none"), os.environ.get("AWS_REGION", "")
     with connect(OPENSEARCH_URL, auth, region) as client:
         plugins = {each["component"] for each in client.cat.plugins(params={"format": "json"})}
-        assert "opensearch-anomaly-detection" in plugins, f"{OPENSEARCH_URL} has no anomaly-detection plugin"
-        assert not client.indices.get(index=OURS), f"{OPENSEARCH_URL} holds usage already: name a cluster to be emptied"
+        assert "opensearch-anomaly-detection" in plugins, (
+            "the cluster at OPENSEARCH_URL has no anomaly-detection plugin"
+        )
+        assert not client.indices.get(index=OURS), (
+            "the cluster at OPENSEARCH_URL holds usage already: name one to be emptied"
+        )
         yield client
 
 
