@@ -89,8 +89,13 @@ def _template(pattern: str, fields: Body) -> Body:
         "index_patterns": [pattern],
         "priority": 200,
         "template": {
-            # A replica where there is a second node; one node alone stays green.
-            "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "refresh_interval": "10s"},
+            # A replica where there is a second node; one node alone stays green. The domain logs searches slower than this.
+            "settings": {
+                "number_of_shards": 1,
+                "auto_expand_replicas": "0-1",
+                "refresh_interval": "10s",
+                "search.slowlog.threshold.query.warn": "5s",
+            },
             "mappings": {"dynamic": False, "properties": fields},
         },
     }
