@@ -48,14 +48,16 @@ def test_the_domain_knows_roles_only_and_set_up_is_its_master(domain: Node) -> N
 def test_set_up_is_told_every_role_that_the_gate_lets_in(template: Template) -> None:
     """One that is let in and mapped to nothing gets 403 at its first call."""
     setup = template.resources["SearchSetup"]["Properties"]
-    told = [each["Fn::GetAtt"][0] for each in (*setup["WriterRoles"], *setup["ReaderRoles"])]
     statements = template.resources["Domain"]["Properties"]["AccessPolicies"]["Statement"]
-    ours = [it for it in statements if it.get("Sid", "Configure") != "Configure"]
-    by_sid = {it["Sid"]: {each["Fn::GetAtt"][0] for each in it["Principal"]["AWS"]} for it in ours}
-    assert {each["Fn::GetAtt"][0] for each in setup["WriterRoles"]} == by_sid["Write"] == by_sid["WriteInBulk"]
-    assert {each["Fn::GetAtt"][0] for each in setup["ReaderRoles"]} == by_sid["Read"] == by_sid["Search"]
-    assert set(told) == set().union(*by_sid.values())
-    assert setup["DashboardsRole"] == {"Ref": "DashboardsRoleArn"}
+    by_sid = {it["Sid"]: it["Principal"]["AWS"] for it in statements if "Sid" in it}
+    person = {"Ref": "DashboardsRoleArn"}
+    *readers, people = setup["ReaderRoles"]
+    assert readers == by_sid["Read"] == by_sid["Search"]
+    assert people == {"Fn::If": ["PeopleLook", person, {"Ref": "AWS::NoValue"}]}
+    assert setup["DashboardsRoles"] == {"Fn::If": ["PeopleLook", [person], []]}
+    assert setup["IngestRoles"] == by_sid["Write"] == by_sid["WriteInBulk"]
+    assert setup["AdministratorRoles"] == [by_sid["Configure"]]
+    assert set(by_sid) == {"Read", "Search", "Write", "WriteInBulk", "Configure"}
 
 
 def test_nodes_stand_in_as_many_zones_as_they_divide_into(template: Template, domain: Node) -> None:
