@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -19,6 +18,7 @@ from usage_anomaly.dashboards import saved
 from usage_anomaly.dashboards.patterns import PATTERNS, ROLL_UP, ROLL_UP_TYPES
 from usage_anomaly.search.anomalies import keep
 from usage_anomaly.search.events import write
+from usage_anomaly.usage import UsageEvent
 
 pytestmark = LOOPBACK
 
@@ -28,9 +28,8 @@ OTHER = "444455556666"
 PANELS = [each["id"] for each in saved.objects() if each["type"] in ("visualization", "search")]
 
 
-@pytest.fixture
-def filled(client: OpenSearch) -> OpenSearch:
-    """A little of everything that panels are about."""
+def some_events() -> list[UsageEvent]:
+    """Launches in two accounts, a release, a refusal, logins, invocations, a volume."""
     launch: Body = {
         "group": "p3.16xlarge",
         "vcpus": 64.0,
@@ -50,7 +49,7 @@ def filled(client: OpenSearch) -> OpenSearch:
         "function_name": "resize",
         "invoked_by": "sqs",
     }
-    events = [
+    return [
         event(1, **launch),
         event(2, 5, **{**launch, "account_id": OTHER}),
         event(3, 5, **{**launch, "account_id": OTHER, "quantity": 2, "usd_per_hour": 48.96}),
@@ -61,23 +60,21 @@ def filled(client: OpenSearch) -> OpenSearch:
         event(8, **invoked, quantity=500, actor_arn="arn:role/web"),
         event(9, kind="ebs.volumes", event_name="CreateVolume", group="gp3", gib=100.0, actor_arn="arn:role/ci"),
     ]
-    write(client, events, NOW, plenty, 36)
-    told = incidents.told(catalog.load().kinds["ec2.instances"], incidents.stolen_key(), [
-        incidents.finding("threshold", 47, 6, "47 instances in 60 minutes, limit 6", incidents.stolen_key()),
-    ])  # fmt: skip
+
+
+@pytest.fixture
+def filled(client: OpenSearch) -> OpenSearch:
+    """A little of everything that panels are about."""
+    write(client, some_events(), NOW, plenty, 36)
+    launches = incidents.stolen_key()
+    finding = incidents.finding("threshold", 47, 6, "47 instances in 60 minutes, limit 6", launches)
+    told = incidents.told(catalog.load().kinds["ec2.instances"], launches, [finding])
     keep(client, told, account_type="development")
     keep(client, msgspec.structs.replace(told, id="ended", state="closed", severity=1.0, expected=40.0))
     hours = {name: {"type": kind} for name, kind in ROLL_UP_TYPES.items()}
     client.indices.create(index=ROLL_UP, body={"mappings": {"properties": hours}})
-    hour = datetime(2026, 11, 25, 10, tzinfo=UTC)
-    for number in range(3):
-        row = {
-            "hour": hour + timedelta(hours=number),
-            "account_id": ACCOUNT,
-            "kind": "ec2.instances",
-            "region": "us-east-1",
-        }
-        client.index(index=ROLL_UP, body={**row, "quantity": 1, "usd_per_hour": 24.48, "usd": 0.0})
+    hour = {"hour": NOW, "account_id": ACCOUNT, "kind": "ec2.instances", "region": "us-east-1"}
+    client.index(index=ROLL_UP, body={**hour, "quantity": 1, "usd_per_hour": 24.48, "usd": 0.0})
     client.indices.refresh(index="usage-*")
     return client
 
