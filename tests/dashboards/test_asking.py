@@ -72,7 +72,8 @@ def filled(client: OpenSearch) -> OpenSearch:
     keep(client, told, account_type="development")
     keep(client, msgspec.structs.replace(told, id="ended", state="closed", severity=1.0, expected=40.0))
     hours = {name: {"type": kind} for name, kind in ROLL_UP_TYPES.items()}
-    client.indices.create(index=ROLL_UP, body={"mappings": {"properties": hours}})
+    if not client.indices.exists(index=ROLL_UP):
+        client.indices.create(index=ROLL_UP, body={"mappings": {"properties": hours}})
     hour = {"hour": NOW, "account_id": ACCOUNT, "kind": "ec2.instances", "region": "us-east-1"}
     client.index(index=ROLL_UP, body={**hour, "quantity": 1, "usd_per_hour": 24.48, "usd": 0.0})
     client.indices.refresh(index="usage-*")
