@@ -89,12 +89,6 @@ def test_who_asks_for_accounts_may_ask(root: Path, template: Template, role: str
     assert ({"Ref": "ReadAccountsPolicy"} in attached) is asks
 
 
-def test_nodes_are_one_or_an_even_number(template: Template) -> None:
-    """Two zones take an even number; OpenSearch refuses another only when the stack is half made."""
-    counts = template.parameters["OpenSearchInstanceCount"]["AllowedValues"]
-    assert counts == [1, 2, 4, 6, 8, 10]
-
-
 def test_cloudformation_waits_a_little_longer_than_set_up_may_take(template: Template) -> None:
     """Shorter, and a set-up that would succeed fails the deployment; without a limit a lost answer hangs it for an hour."""
     waits = int(template.resources["SearchSetup"]["Properties"]["ServiceTimeout"])
