@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -123,8 +124,7 @@ class _Document(msgspec.Struct, frozen=True, kw_only=True):
 def read_result(source: Any) -> Learned | Unread:
     """The finding of one document. Where the forest saw late what an earlier window was, the finding is of that window."""
     try:
-        document = msgspec.convert(source, _Document)
-        return _learned(document)
+        return _learned(msgspec.convert(source, _Document))
     except (msgspec.ValidationError, OverflowError) as error:  # a time far outside the calendar overflows
         return Unread(f"not a result: {error}")
 
@@ -161,6 +161,8 @@ def _learned(document: _Document) -> Learned | Unread:
         start, actual = _moment(document.approx_anomaly_start_time), past
     likely = max(document.expected_values, key=lambda each: each.likelihood, default=None)
     expected = None if likely is None else _value(likely.value_list, feature.feature_id)
+    if not all(map(isfinite, (actual, expected or 0.0, document.anomaly_grade, document.confidence))):
+        return Unread(f"a result of {detector.name} without a number")
     if expected is not None and actual <= expected:  # versions before 2.19 cannot be told to leave these out
         return Unread(f"a result of {detector.name} that is a dip")
     end = start + length
