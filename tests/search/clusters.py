@@ -148,18 +148,19 @@ def stand_in(front: Front) -> Iterator[Cluster]:
 
 @pytest.fixture
 def live() -> Iterator[Cluster]:
-    """The cluster that OPENSEARCH_URL names. Everything of ours in it is deleted, before and after."""
+    """The cluster that OPENSEARCH_URL names (SEARCH_AUTH, AWS_REGION as for the functions). What a test leaves is deleted."""
     if not LIVE:
         pytest.skip("OPENSEARCH_URL names no cluster with the anomaly-detection plugin")
-    with connect(LIVE, "none", "") as client:
+    with connect(LIVE, os.environ.get("SEARCH_AUTH", "none"), os.environ.get("AWS_REGION", "")) as client:
         found = _watched(client)
-        _empty(found.asking)
+        assert plugin.is_here(found.asking), "the cluster at OPENSEARCH_URL has no anomaly-detection plugin"
+        assert not found.asking.find("/usage-*"), "the cluster at OPENSEARCH_URL holds usage already: name an empty one"
         yield found
         _empty(found.asking)
 
 
 @pytest.fixture(params=["stand_in", pytest.param("live", marks=pytest.mark.plugin)])
-def cluster(request: pytest.FixtureRequest) -> Cluster:
+def plugin_cluster(request: pytest.FixtureRequest) -> Cluster:
     """The same test on the stand-in and on the real plugin."""
     found: Cluster = request.getfixturevalue(request.param)
     found.asked.clear()

@@ -42,112 +42,112 @@ def running(asking: Asking) -> list[str]:
     return sorted(name for name, each in plugin.standing(asking).items() if plugin._runs(asking, each.id))
 
 
-def test_a_new_cluster_gets_four_running_detectors(cluster: Cluster) -> None:
+def test_a_new_cluster_gets_four_running_detectors(plugin_cluster: Cluster) -> None:
     """A first deployment has no usage yet, and the plugin takes no detector of an empty index: one document stands in."""
-    assert configure(cluster) == [f"detector {each.name} created" for each in FIGURES.detectors]
-    assert running(cluster.asking) == NAMES
-    assert documents(cluster.asking.client) == {}, "the document that stood in is gone"
+    assert configure(plugin_cluster) == [f"detector {each.name} created" for each in FIGURES.detectors]
+    assert running(plugin_cluster.asking) == NAMES
+    assert documents(plugin_cluster.asking.client) == {}, "the document that stood in is gone"
 
 
-def test_a_second_run_writes_nothing(cluster: Cluster) -> None:
+def test_a_second_run_writes_nothing(plugin_cluster: Cluster) -> None:
     """A restart costs a detector the window it was in, and the plugin never looks at a window again."""
-    configure(cluster)
-    assert plugin.configure(cluster.asking, bodies(), NOW) == []
-    assert cluster.writes == []
+    configure(plugin_cluster)
+    assert plugin.configure(plugin_cluster.asking, bodies(), NOW) == []
+    assert plugin_cluster.writes == []
 
 
-def test_a_changed_detector_is_stopped_updated_and_started(cluster: Cluster) -> None:
+def test_a_changed_detector_is_stopped_updated_and_started(plugin_cluster: Cluster) -> None:
     """The plugin refuses to change what runs; the detector keeps its id and so its models."""
-    configure(cluster)
-    before = {name: each.id for name, each in plugin.standing(cluster.asking).items()}
-    changed = plugin.configure(cluster.asking, bodies(result_days=5), NOW)
+    configure(plugin_cluster)
+    before = {name: each.id for name, each in plugin.standing(plugin_cluster.asking).items()}
+    changed = plugin.configure(plugin_cluster.asking, bodies(result_days=5), NOW)
     assert changed == [f"detector {each.name} updated" for each in FIGURES.detectors]
     one = before["usage-ec2-vcpus"]
-    of_it = [each for each in cluster.writes if one in each]
+    of_it = [each for each in plugin_cluster.writes if one in each]
     ways = [(f"POST {one}/_stop"), (f"PUT {one}"), (f"POST {one}/_start")]
     assert of_it == [each.replace(one, f"{plugin.DETECTORS}/{one}") for each in ways]
-    assert {name: each.id for name, each in plugin.standing(cluster.asking).items()} == before
-    assert running(cluster.asking) == NAMES
+    assert {name: each.id for name, each in plugin.standing(plugin_cluster.asking).items()} == before
+    assert running(plugin_cluster.asking) == NAMES
 
 
-def test_another_category_replaces_the_detector(cluster: Cluster) -> None:
+def test_another_category_replaces_the_detector(plugin_cluster: Cluster) -> None:
     """It is fixed when a detector is made; a company that grew beyond the limit must not be stuck with it."""
-    configure(cluster)
-    before = {each.id for each in plugin.standing(cluster.asking).values()}
-    changed = plugin.configure(cluster.asking, bodies(BY_ACCOUNT), NOW)
+    configure(plugin_cluster)
+    before = {each.id for each in plugin.standing(plugin_cluster.asking).values()}
+    changed = plugin.configure(plugin_cluster.asking, bodies(BY_ACCOUNT), NOW)
     assert changed == [f"detector {each.name} replaced" for each in FIGURES.detectors]
-    after = plugin.standing(cluster.asking)
+    after = plugin.standing(plugin_cluster.asking)
     assert {tuple(each.category) for each in after.values()} == {BY_ACCOUNT}
     assert before.isdisjoint(each.id for each in after.values())
-    assert running(cluster.asking) == NAMES
+    assert running(plugin_cluster.asking) == NAMES
 
 
-def test_a_detector_that_was_stopped_is_started(cluster: Cluster) -> None:
+def test_a_detector_that_was_stopped_is_started(plugin_cluster: Cluster) -> None:
     """Also after a run that ended between updating and starting it."""
-    configure(cluster)
-    plugin._stop(cluster.asking, plugin.standing(cluster.asking)["usage-ebs-gib"].id)
-    assert plugin.configure(cluster.asking, bodies(), NOW) == ["detector usage-ebs-gib started"]
-    assert running(cluster.asking) == NAMES
+    configure(plugin_cluster)
+    plugin._stop(plugin_cluster.asking, plugin.standing(plugin_cluster.asking)["usage-ebs-gib"].id)
+    assert plugin.configure(plugin_cluster.asking, bodies(), NOW) == ["detector usage-ebs-gib started"]
+    assert running(plugin_cluster.asking) == NAMES
 
 
-def test_starting_and_stopping_twice_is_no_error(cluster: Cluster) -> None:
+def test_starting_and_stopping_twice_is_no_error(plugin_cluster: Cluster) -> None:
     """The plugin says so in an answer of 200 that holds an error; what is wanted is the case."""
-    configure(cluster)
-    one = plugin.standing(cluster.asking)["usage-ebs-gib"].id
-    plugin._start(cluster.asking, one, "usage-ebs-gib")
-    plugin._stop(cluster.asking, one)
-    plugin._stop(cluster.asking, one)
-    assert running(cluster.asking) == [name for name in NAMES if name != "usage-ebs-gib"]
+    configure(plugin_cluster)
+    one = plugin.standing(plugin_cluster.asking)["usage-ebs-gib"].id
+    plugin._start(plugin_cluster.asking, one, "usage-ebs-gib")
+    plugin._stop(plugin_cluster.asking, one)
+    plugin._stop(plugin_cluster.asking, one)
+    assert running(plugin_cluster.asking) == [name for name in NAMES if name != "usage-ebs-gib"]
 
 
-def test_removing_takes_detectors_and_leaves_results(cluster: Cluster) -> None:
+def test_removing_takes_detectors_and_leaves_results(plugin_cluster: Cluster) -> None:
     """What was found is worth more than a clean cluster; whoever does not want it says so."""
-    configure(cluster)
+    configure(plugin_cluster)
     index = f"{detectors.RESULTS}-history-2026.11.25-9"
-    cluster.asking.client.indices.create(index=index)
-    assert plugin.remove(cluster.asking) == [f"detector {name} deleted" for name in NAMES]
-    assert plugin.standing(cluster.asking) == {}
-    assert cluster.asking.client.indices.exists(index=index)
-    assert plugin.remove(cluster.asking) == []
-    assert f"{index} deleted" in plugin.remove_results(cluster.asking)
-    assert plugin.remove_results(cluster.asking) == []
+    plugin_cluster.asking.client.indices.create(index=index)
+    assert plugin.remove(plugin_cluster.asking) == [f"detector {name} deleted" for name in NAMES]
+    assert plugin.standing(plugin_cluster.asking) == {}
+    assert plugin_cluster.asking.client.indices.exists(index=index)
+    assert plugin.remove(plugin_cluster.asking) == []
+    assert f"{index} deleted" in plugin.remove_results(plugin_cluster.asking)
+    assert plugin.remove_results(plugin_cluster.asking) == []
 
 
-def test_a_body_that_is_wrong_is_refused_before_anything_stops(cluster: Cluster) -> None:
+def test_a_body_that_is_wrong_is_refused_before_anything_stops(plugin_cluster: Cluster) -> None:
     """The plugin validates with an answer of 200; what ran goes on running."""
-    configure(cluster)
+    configure(plugin_cluster)
     wrong = {**bodies()[0], "description": "another", "category_field": ["account_id", "region", "kind"]}
     with pytest.raises(SearchRefused, match=r"usage-ec2-vcpus: category_field: Currently we only support up to 2"):
-        plugin.configure(cluster.asking, [wrong, *bodies()[1:]], NOW)
-    assert cluster.writes == [
+        plugin.configure(plugin_cluster.asking, [wrong, *bodies()[1:]], NOW)
+    assert plugin_cluster.writes == [
         "PUT /usage-events-2026.11.25/_doc/set-up?refresh=true",
         "DELETE /usage-events-2026.11.25/_doc/set-up?refresh=true",
     ]
-    assert running(cluster.asking) == NAMES
+    assert running(plugin_cluster.asking) == NAMES
 
 
-def test_usage_that_is_there_needs_no_stand_in(cluster: Cluster) -> None:
+def test_usage_that_is_there_needs_no_stand_in(plugin_cluster: Cluster) -> None:
     """Nothing of ours may come between the records of a cluster that works."""
-    setup.configure(cluster.asking.client)
+    setup.configure(plugin_cluster.asking.client)
     one = event(1)
-    cluster.asking.client.index(
+    plugin_cluster.asking.client.index(
         index=indexes.index_of(one),
         id=indexes.id_of(one),
         body={"event_time": "2026-11-25T10:00:00Z"},
         params={"refresh": "true"},
     )
-    cluster.asked.clear()
-    plugin.configure(cluster.asking, bodies(), NOW)
-    assert [each for each in cluster.writes if "/_doc/" in each] == []
+    plugin_cluster.asked.clear()
+    plugin.configure(plugin_cluster.asking, bodies(), NOW)
+    assert [each for each in plugin_cluster.writes if "/_doc/" in each] == []
 
 
-def test_every_version_takes_its_body(cluster: Cluster) -> None:
+def test_every_version_takes_its_body(plugin_cluster: Cluster) -> None:
     """The body of an old version is asked of the newest too: a domain is upgraded under a detector that runs."""
-    setup.configure(cluster.asking.client)
-    with plugin._a_document(cluster.asking, NOW):
+    setup.configure(plugin_cluster.asking.client)
+    with plugin._a_document(plugin_cluster.asking, NOW):
         for version in ((2, 15), (2, 17), (2, 18), (2, 19), (3, 7)):
             for body in detectors.bodies(version, BY_REGION, 3):
-                plugin._validate(cluster.asking, body)
+                plugin._validate(plugin_cluster.asking, body)
 
 
 def test_the_next_one_waits_until_the_one_before_runs(stand_in: Cluster) -> None:

@@ -19,6 +19,8 @@ OURS = "usage-*"
 _MAPPED = ("backend_roles", "and_backend_roles", "hosts", "users", "description")
 
 INGEST, READER, ADMINISTRATOR = "usage_ingest", "usage_reader", "usage_administrator"
+# What lets a person into Dashboards comes with the plugin, under AWS's name or the plugin's own.
+_DASHBOARDS = ("opensearch_dashboards_user", "kibana_user")
 
 
 def roles() -> dict[str, Body]:
@@ -58,10 +60,11 @@ def roles() -> dict[str, Body]:
     }
 
 
-def configure(asking: Asking, mapped: Mapping[str, Sequence[str]]) -> list[str]:
+def configure(asking: Asking, mapped: Mapping[str, Sequence[str]], people: Sequence[str] = ()) -> list[str]:
     """Put roles and mappings in place; returns what was changed. Whoever else is mapped stays so.
 
-    `mapped` names the ARNs for each role. Raises NotHere without the plugin, SearchRefused (403) for who is no security manager.
+    `mapped` names the ARNs for each role, `people` those who may use Dashboards. Raises NotHere without the
+    plugin, SearchRefused (403) for who is no security manager.
     """
     said: list[str] = []
     for name, role in roles().items():
@@ -70,6 +73,9 @@ def configure(asking: Asking, mapped: Mapping[str, Sequence[str]]) -> list[str]:
             asking.ask("PUT", f"{API}/roles/{name}", role)
             said.append(f"role {name}")
         said += _map(asking, name, mapped.get(name, ()))
+    if people:
+        theirs = next(name for name in _DASHBOARDS if name == _DASHBOARDS[-1] or asking.find(f"{API}/roles/{name}"))
+        said += _map(asking, theirs, people)
     return said
 
 

@@ -41,6 +41,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     ingest_roles: tuple[str, ...] = ()
     reader_roles: tuple[str, ...] = ()
     administrator_roles: tuple[str, ...] = ()
+    dashboards_roles: tuple[str, ...] = ()
     delete_learned_results: bool = False
 
 
@@ -79,7 +80,11 @@ def complete(asking: Asking, wanted: Wanted, now: datetime) -> Outcome:
         access.ADMINISTRATOR: wanted.administrator_roles,
     }
     outcome = Outcome([], [])
-    _add(outcome, "no fine-grained access control here: no roles", partial(access.configure, asking, roles))
+    _add(
+        outcome,
+        "no fine-grained access control here: no roles",
+        partial(access.configure, asking, roles, wanted.dashboards_roles),
+    )
     outcome.changed.extend(configure(asking.client, asking.time_left, asking.wait))
     ageing = partial(policies.configure, asking, wanted.usage_retention_days)
     _add(outcome, "no index state management here: this cluster deletes no index by itself", ageing)
