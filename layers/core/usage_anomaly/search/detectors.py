@@ -20,7 +20,8 @@ RESULTS = "opensearch-ad-plugin-result-usage"
 ALL_RESULTS = f"{RESULTS}*"
 ROLL_OVER_DAYS = 1
 
-# The version from which the plugin takes a field; what is not named here it always took. An older one refuses the body.
+# The version from which the plugin knows a field; what is not named here it always knew. An older one passes over the field
+# in silence, and refuses a kind of rule that it does not know.
 # We use neither `frequency` (3.3) nor `auto_created` (3.4): their defaults, the interval and false, are what we want.
 SINCE: dict[str, Version] = {
     "result_index_min_age": (2, 15),
