@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-import msgspec
 import pytest
 from tests.template.code import folder_of, settings_of
 from tests.template.reading import Template, load, walk
-
-from usage_anomaly.search.detectors import ALL_RESULTS
-from usage_anomaly.search.setup import Wanted
 
 ROLES = sorted(load(Path(__file__).resolve().parents[2] / "template.yaml").functions())
 # Invoked asynchronously, without a failure destination, and why not.
@@ -98,21 +93,6 @@ def test_nodes_are_one_or_an_even_number(template: Template) -> None:
     """Two zones take an even number; OpenSearch refuses another only when the stack is half made."""
     counts = template.parameters["OpenSearchInstanceCount"]["AllowedValues"]
     assert counts == [1, 2, 4, 6, 8, 10]
-
-
-def test_set_up_is_asked_what_it_knows(template: Template) -> None:
-    """A property that nobody reads is a parameter that does nothing; one that is missing fails the first deployment."""
-    given = set(template.resources["SearchSetup"]["Properties"]) - {"ServiceToken", "ServiceTimeout", "Code"}
-    fields = {each.encode_name: each for each in msgspec.structs.fields(Wanted)}
-    assert given <= set(fields)
-    assert {name for name, each in fields.items() if each.required} <= given
-    assert "DeleteLearnedResults" in given
-
-
-def test_detect_searches_the_results_that_the_detectors_write(root: Path) -> None:
-    """Another name in one of the two places, and learned findings stop without a word."""
-    paths = re.findall(r"/(opensearch-ad-plugin[^\"]*)", (root / "template.yaml").read_text("utf-8"))
-    assert paths == [f"{ALL_RESULTS}/_search"] * 2
 
 
 def test_cloudformation_waits_a_little_longer_than_set_up_may_take(template: Template) -> None:
