@@ -126,17 +126,19 @@ class Cluster(msgspec.Struct):
 
 
 @pytest.fixture
-def front(url: str) -> Iterator[Front]:
+def front(server: OpenSearch) -> Iterator[Front]:
     """The stand-ins before an empty emulated cluster."""
-    with Front(("127.0.0.1", 0), _Handler) as server:
-        server.daemon_threads = True
-        server.behind, server.documented = url, DocumentedStandIn()
-        server.plugin = PluginStandIn(server.documents)
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    clone = server.transport.perform_request("POST", "/_osmem/clones")
+    with Front(("127.0.0.1", 0), _Handler) as found:
+        found.daemon_threads = True
+        found.behind, found.documented = clone["url"], DocumentedStandIn()
+        found.plugin = PluginStandIn(found.documents)
+        thread = Thread(target=found.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield server
-        server.shutdown()
+        yield found
+        found.shutdown()
         thread.join()
+    server.transport.perform_request("DELETE", f"/_osmem/clones/{clone['id']}")
 
 
 @pytest.fixture
