@@ -151,7 +151,7 @@ def test_every_version_takes_its_body(plugin_cluster: Cluster) -> None:
 
 
 def test_the_next_one_waits_until_the_one_before_runs(stand_in: Cluster) -> None:
-    """Two started together failed on the plugin's first locks, and the first run of one was lost."""
+    """Two started together met at the lock index that was not there yet, and the first run of one was lost."""
     configure(stand_in)
     plugin.configure(stand_in.asking, bodies(result_days=4), NOW)
     ways = [each.rpartition("/")[2] for each in stand_in.asked if each.endswith(("/_stop", "/_start", "/_profile"))]

@@ -2,8 +2,9 @@
 
 Requests to OpenSearch's anomaly-detection plugin. What stands there unchanged is not touched; what changed is stopped,
 updated and started; another category or result index cannot be changed, so the detector is made anew. One detector is
-started after the other, and only when the one before runs: two together fail on the plugin's first locks. Answers that say
-200 are read all the same: of starting, stopping and validating they may hold a refusal.
+started after the other, when the one before is under way: the first runs of two started together, an interval later, meet at
+a lock index that is not there yet, and one of them fails. Answers that say 200 are read all the same: of starting, stopping
+and validating they may hold a refusal.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from usage_anomaly.search.indexes import ALL_EVENTS, EVENTS, Body, milliseconds
 PREFIX = "/_plugins/_anomaly_detection"
 DETECTORS = f"{PREFIX}/detectors"
 RUNS = ("INIT", "RUNNING")  # without history a detector initializes for hours
-LOOKS, LOOK_SECONDS = 30, 1.0
+LOOKS, LOOK_SECONDS = 15, 1.0
 _MARKER = "set-up"
 
 
