@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.search.serving import bare, client, server, url
+from tests.search.serving import bare, client, emulator, url
 
 from usage_anomaly.dashboards import saved
 
-__all__ = ["bare", "client", "server", "url"]
+__all__ = ["bare", "client", "emulator", "url"]
 
 
 @pytest.fixture(scope="session")

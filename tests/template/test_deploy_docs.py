@@ -11,6 +11,7 @@ from tests.template.code import folder_of, settings_of
 from tests.template.reading import Node, Template
 
 from usage_anomaly.enrichment import prices
+from usage_anomaly.search import policies
 
 OF_WORKFLOW_AND_ALERTS = 5  # figures that monitoring asks for beside two of each function
 
@@ -91,9 +92,10 @@ def test_costs_of_the_domain_are_those_of_its_nodes_and_disks(
     assert estimate.date in sections["Costs"]
 
 
-def test_nobody_is_told_that_usage_events_are_deleted(sections: dict[str, str], template: Template) -> None:
-    """Nothing deletes an index yet: a promise about retention is one about other people's data."""
-    said_so = "older events are refused; indexes are not deleted yet"
+def test_retention_is_said_as_the_policy_does_it(sections: dict[str, str], template: Template) -> None:
+    """A promise about retention is one about other people's data."""
+    assert policies.GRACE_DAYS == 2
+    said_so = "deletes the indexes two days after, where the cluster has it"
     assert said_so in template.parameters["UsageRetentionDays"]["Description"]
     assert said_so in sections["Parameters"]
 

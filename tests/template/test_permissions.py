@@ -157,6 +157,8 @@ def test_each_role_has_the_methods_and_paths_of_its_class(template: Template) ->
         allowed = set[tuple[str, str]]()
         if role in readers:
             allowed |= {("Get", ""), ("Head", ""), ("Post", "/usage-*/_search")}
+        if role == "DetectRole":
+            allowed |= {("Post", "/opensearch-ad-plugin-result-usage*/_search")}
         if role in writers:
             allowed |= {("Post", "/_bulk"), ("Post", "/usage-*"), ("Put", "/usage-*")}
         if role == "ConfigureSearchRole":

@@ -100,9 +100,9 @@ def _template(pattern: str, fields: Body) -> Body:
             "mappings": {"dynamic": False, "properties": fields},
         },
     }
-    return {**body, "_meta": {"digest": _digest(body)}}
+    return {**body, "_meta": {"digest": digest(body)}}
 
 
-def _digest(body: Body) -> str:
-    """What tells a template of ours from an older one: OpenSearch gives settings back in another form."""
+def digest(body: Body) -> str:
+    """What tells a template (a detector, a role) of ours from an older one: OpenSearch gives them back in another form."""
     return hashlib.blake2b(msgspec.json.encode(body, order="sorted"), digest_size=8).hexdigest()
