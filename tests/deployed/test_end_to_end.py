@@ -10,7 +10,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -88,14 +88,23 @@ def test_a_function_answers_in_the_real_runtime_loop(root: Path, machine: None) 
 
 def test_the_machine_listens_on_loopback_only_and_ends_with_down(root: Path, machine: None) -> None:
     """Nothing that was started is left, nothing was open to others."""
-    pids = json.loads((root / "build" / "local" / "machine.json").read_text())["pids"].values()
-    ours = [line.split()[3] for line in listening() if any(f"pid={pid}," in line for pid in pids)]
-    assert len(ours) >= len(pids)
+    # Of this checkout only: the machine of another may be up.
+    leaders = json.loads((root / "build" / "local" / "machine.json").read_text())["pids"].values()
+    ours = listening(leaders)
+    assert len(ours) >= len(leaders)
     assert all(address.removeprefix("[::ffff:").startswith("127.0.0.1") for address in ours)
     local(root, "down")
-    assert not [line for line in listening() if any(f"pid={pid}," in line for pid in pids)]
+    assert not processes(leaders)
 
 
-def listening() -> list[str]:
-    """Every listening socket of this machine, with the process that has it."""
-    return subprocess.run(["ss", "-ltnp"], capture_output=True, text=True, check=True).stdout.splitlines()
+def processes(leaders: Iterable[int]) -> set[str]:
+    """The ids of the servers that still run, and of whatever they started: each began a session."""
+    command = ["ps", "-o", "pid=", "-s", ",".join(map(str, leaders))]
+    return set(subprocess.run(command, capture_output=True, text=True, check=False).stdout.split())  # 1: there are none
+
+
+def listening(leaders: Iterable[int]) -> list[str]:
+    """The addresses at which they listen."""
+    lines = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout.splitlines()
+    ours = processes(leaders)
+    return [line.split()[3] for line in lines if ours.intersection(re.findall(r"pid=(\d+),", line))]
