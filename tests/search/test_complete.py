@@ -16,6 +16,7 @@ from tests.search.making import event, plenty
 from usage_anomaly.detection.learned import FIGURES
 from usage_anomaly.search import access, dashboards, detectors, indexes, plugin, policies, setup
 from usage_anomaly.search.client import SearchRefused
+from usage_anomaly.search.dashboards import bundled
 from usage_anomaly.search.events import write
 from usage_anomaly.search.setup import Wanted
 
@@ -218,11 +219,13 @@ def test_dashboards_that_cannot_be_imported_fail_nothing(stand_in: Cluster) -> N
     assert "missing_references" in said
 
 
-def test_the_bundled_objects_can_be_sent_as_they_are() -> None:
-    """A boundary inside an object would cut the form in two."""
-    found = dashboards.bundled()
-    assert dashboards._BOUNDARY not in str(found)
-    assert all(each["id"] and each["type"] for each in found)
+def test_the_bundled_objects_arrive_whole_and_are_known_again(stand_in: Cluster) -> None:
+    """A boundary inside an object would cut the form in two; a digest that differs each time would undo all that was moved."""
+    assert dashboards._BOUNDARY not in str(bundled())
+    count = len(bundled())
+    assert dashboards.configure(stand_in.asking, bundled()) == ([f"dashboards: {count} saved objects"], [])
+    assert set(stand_in.front.documented.objects) == {each["id"] for each in bundled()}
+    assert dashboards.configure(stand_in.asking, bundled()) == ([], [])
 
 
 def test_versions_before_the_plugin_is_asked(stand_in: Cluster) -> None:
