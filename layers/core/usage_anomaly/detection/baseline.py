@@ -34,13 +34,21 @@ class Profile(msgspec.Struct, frozen=True):
     """What an account usually does in the window that ends in each slot of the day (UTC), before the weekday's factor.
 
     `means` has one slot for each half hour, or one for the whole day. `phi` is variance over mean; `days` says from how many
-    days it was made.
+    days it was made, `most` what the busiest window of them held.
     """
 
     means: tuple[float, ...]
     weekdays: tuple[float, ...]
     phi: float
     days: int
+    most: float = 0.0
+
+    def beyond(self, amount: float) -> bool:
+        """Whether so much is far more than any window of the days before, at whatever hour.
+
+        A job that always comes at one minute scatters much around a mean over half hours; this needs no mean.
+        """
+        return amount >= RULE.peak_factor * self.most
 
     def expected(self, end: int) -> float:
         """The mean use in the window that ends with bucket `end`.
@@ -71,7 +79,8 @@ def profile(counts: Counts, days: Iterable[int], length: int = BUCKETS_PER_HOUR,
     hours = {each: _hours(_halves(counts, each, length // SLOT, cap), length // SLOT) for each in days}
     first = _fit(hours, trimmed=True)
     tamed = {each: _tamed(first, each, found) for each, found in hours.items()}
-    return _fit(tamed, trimmed=False)
+    most = max((use for found in hours.values() for use in found.values()), default=0.0)
+    return msgspec.structs.replace(_fit(tamed, trimmed=False), most=most)
 
 
 def needed(days: int, *, running: bool) -> float:
@@ -84,7 +93,7 @@ def _daily(totals: Mapping[int, float]) -> Profile:
     mean, weekdays = level + 1 / RULE.days, _weekdays(totals)
     scatter = sum((use - (usual := mean * weekdays[_weekday(day)])) ** 2 / usual for day, use in totals.items())
     phi = max(LEAST_PHI, scatter / max(1, len(totals) - 1))
-    return Profile((mean * _trend(totals),), weekdays, phi, len(totals))
+    return Profile((mean * _trend(totals),), weekdays, phi, len(totals), max(totals.values(), default=0.0))
 
 
 def tail(amount: float, mean: float, phi: float) -> float:

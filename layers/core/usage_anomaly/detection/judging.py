@@ -196,19 +196,22 @@ class Judge:
         scored = usual.score(bucket, actual)
         found = excuse = None
         needed = baseline.needed(usual.days, running=standing.running is not None)
-        if scored >= needed:
+        limit = self.rules.limit * BASELINE.factor(length)
+        if scored >= needed or (actual > limit and usual.beyond(actual)):
             found = baseline.finding(
                 bucket,
                 length,
                 actual,
                 usual,
-                self.rules.limit * BASELINE.factor(length),
+                limit,
                 scope=self.rules.scope,
                 unit=self.rules.said(actual),
                 confidence=self._confidence(bucket, length, actual),
             )
             excuse = habit(measure, bucket, length, actual, self.coverage, standing.running) or self._replaced(
-                bucket, length, lambda rest: usual.score(bucket, actual * rest) < needed
+                bucket,
+                length,
+                lambda rest: usual.score(bucket, actual * rest) < needed and not usual.beyond(actual * rest),
             )
         return Verdict(
             detector="baseline",

@@ -70,6 +70,7 @@ class BaselineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     edge_hours: int
     trend_days: int
     frozen_days: int
+    peak_factor: float
     reason: str
 
     def factor(self, length: int) -> int:
