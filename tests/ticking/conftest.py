@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import boto3
 import pytest
@@ -12,9 +12,12 @@ from moto import mock_aws
 from usage_anomaly.bench import Reader
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account
-from usage_anomaly.series import bucket_of, bucket_start
+from usage_anomaly.history import Kept, PastOvertaken, Wanted
+from usage_anomaly.series import Past, bucket_of, bucket_start
 from usage_anomaly.state import Table
 from usage_anomaly.usage import UsageEvent
+
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class News:
@@ -29,6 +32,7 @@ class MemoryHistory:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str, str], tuple[datetime, UsageEvent]] = {}
+        self.pasts: dict[tuple[str, str], Kept] = {}
 
     def ingest(self, moment: datetime, events: Iterable[UsageEvent]) -> None:
         for event in events:
@@ -58,6 +62,21 @@ class MemoryHistory:
             if event.kind == kind and account_id in (None, event.account_id) and start <= event.event_time < end:
                 yield event
 
+    def earlier(self, account_id: str | None, kind: str, before: datetime, wanted: Wanted) -> list[UsageEvent]:
+        known = [each for each in self.events(account_id, kind, BEGINNING, before) if _is_wanted(each, wanted)]
+        launches = [each for each in self.events(account_id, kind, BEGINNING, before) if _is_rated(each)]
+        launches.sort(key=lambda each: (each.event_time, each.event_id, each.group or ""))
+        return [*known, *(launches[-wanted.rated :] if wanted.rated else [])]
+
+    def past(self, account_id: str, kind: str) -> Kept:
+        return self.pasts.get((account_id, kind), Kept())
+
+    def keep_past(self, account_id: str, kind: str, past: Past, kept: Kept) -> None:
+        stands = self.past(account_id, kind).version
+        if stands != kept.version:
+            raise PastOvertaken(f"{account_id} {kind}")
+        self.pasts[account_id, kind] = Kept(past, ((stands or (0, 0))[0] + 1, 1))
+
     def totals(self, kind: str, start: datetime, end: datetime) -> Iterator[tuple[str, datetime, int]]:
         sums: dict[tuple[str, datetime], int] = {}
         for event in self.events(None, kind, start, end):
@@ -65,6 +84,20 @@ class MemoryHistory:
                 key = (event.account_id, bucket_start(bucket_of(event.event_time)))
                 sums[key] = sums.get(key, 0) + event.quantity
         yield from ((account_id, moment, quantity) for (account_id, moment), quantity in sums.items())
+
+
+def _is_wanted(event: UsageEvent, wanted: Wanted) -> bool:
+    parts = {each.partition(":")[0] for each in event.resource_ids if ":" in each}
+    return bool(
+        wanted.resources.intersection(event.resource_ids)
+        or wanted.holders & parts
+        or (event.direction == "use" and event.launcher_id in wanted.launchers)
+        or (event.direction == "definition" and event.group in wanted.groups)
+    )
+
+
+def _is_rated(event: UsageEvent) -> bool:
+    return event.direction == "use" and event.usd_per_hour is not None and bool(event.resource_ids)
 
 
 class Executions:

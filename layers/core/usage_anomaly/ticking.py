@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 
 import msgspec
 
 from usage_anomaly.anomalies.life_cycle import WATERMARK, Due, Tick, Told, due, step, update
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair
 from usage_anomaly.bench import Bench, Reader, as_told, lay_out, view_of
+from usage_anomaly.coverage import Coverage
 from usage_anomaly.enrichment.accounts import AccountType, account_type
 from usage_anomaly.errors import UsageAnomalyError
-from usage_anomaly.series import bucket_start
+from usage_anomaly.series import bucket_of, bucket_start
 from usage_anomaly.snapshots import snapshot
 from usage_anomaly.state import Table, cursor
 from usage_anomaly.state import told as rows
@@ -62,12 +64,13 @@ def tick(reader: Reader, table: Table, start: Start, now: datetime, time_left: C
     newest = reader.history.newest_ingest()
     minute = now.replace(second=0, microsecond=0)
     moment = Tick(minute=minute, watermark=min(newest or now, now) - WATERMARK)
+    coverage_of = cache(partial(_coverage, reader))
     for pair in dict.fromkeys([*rows.due_pairs(table, now), *touched]):
         if time_left() < LEAST_SECONDS:
             report.finished = False
             break
         try:
-            _judge(reader, table, pair, moment, report)
+            _judge(reader, table, pair, coverage_of(pair[0]), moment, report)
         except Exception as error:  # noqa: BLE001 - one pair holds up no other; raised below
             failures.append(error)
     report.dispatched += dispatch(table, start, now, failures)
@@ -108,7 +111,12 @@ def _note_news(reader: Reader, table: Table, now: datetime) -> list[Pair]:
     return sorted(found)
 
 
-def _judge(reader: Reader, table: Table, pair: Pair, moment: Tick, report: Report) -> None:
+def _coverage(reader: Reader, account_id: str) -> Coverage:
+    """The days of an account, or of all."""
+    return Coverage(map(bucket_of, reader.history.days(None if account_id == ORGANIZATION else account_id)))
+
+
+def _judge(reader: Reader, table: Table, pair: Pair, coverage: Coverage, moment: Tick, report: Report) -> None:
     """Judge one pair from its earliest news on, and write what is told of it now."""
     news = rows.news(table, *pair)
     read = rows.load(table, *pair)
@@ -117,7 +125,7 @@ def _judge(reader: Reader, table: Table, pair: Pair, moment: Tick, report: Repor
     report.judged += 1
     which = _type(reader, pair, read)
     told = [each for each in read.told if not _forgotten(each, moment)]
-    bench = lay_out(reader, pair, which, None if news is None else news.first, told, moment.minute)
+    bench = lay_out(reader, pair, which, coverage, None if news is None else news.first, told, moment.minute)
     after, dues = _tell(reader, bench, told, moment)
     changed = [each for each in after if each.sequence > _sequence(told, each)]
     snapshots = [_snapshot(reader, table, bench, each, moment) for each in changed]
@@ -131,6 +139,8 @@ def _judge(reader: Reader, table: Table, pair: Pair, moment: Tick, report: Repor
         report.overtaken += 1
         return
     report.alerts += fits
+    if bench.renewed is not None:
+        reader.history.keep_past(*pair, bench.renewed, bench.kept)
     if news is not None and fits == len(changed):
         rows.judged(table, *pair, news)
 

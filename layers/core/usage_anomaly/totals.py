@@ -11,7 +11,8 @@ import msgspec
 
 from usage_anomaly.callers import principal
 from usage_anomaly.places import Place
-from usage_anomaly.series import Range, Sums
+from usage_anomaly.series import Range
+from usage_anomaly.sums import Sums
 from usage_anomaly.usage import UsageEvent
 
 
