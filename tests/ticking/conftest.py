@@ -12,9 +12,10 @@ from moto import mock_aws
 from usage_anomaly.bench import Reader
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account
-from usage_anomaly.history import Kept, PastOvertaken, Wanted
+from usage_anomaly.history import Doer, Kept, PastOvertaken, Wanted
 from usage_anomaly.series import Past, bucket_of, bucket_start
 from usage_anomaly.state import Table
+from usage_anomaly.totals import Trait, traits
 from usage_anomaly.usage import UsageEvent
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
@@ -62,6 +63,23 @@ class MemoryHistory:
             if event.kind == kind and account_id in (None, event.account_id) and start <= event.event_time < end:
                 yield event
 
+    def doers(self, kind: str, start: datetime, end: datetime, trait: Trait | None = None) -> list[Doer]:
+        found = [
+            Doer(
+                account_id=each.account_id,
+                start=bucket_start(bucket_of(each.event_time)),
+                image_id=each.image_id,
+                source_ip=each.source_ip,
+                actor_arn=each.actor_arn,
+                actor_session=each.actor_session,
+                invoked_by=each.invoked_by,
+            )
+            for each in self.events(None, kind, start, end)
+            if each.quantity and each.direction != "release"
+        ]
+        wanted = {each for each in found if trait is None or trait in traits(each)}
+        return sorted(wanted, key=lambda each: each.start, reverse=True)
+
     def earlier(self, account_id: str | None, kind: str, before: datetime, wanted: Wanted) -> list[UsageEvent]:
         known = [each for each in self.events(account_id, kind, BEGINNING, before) if _is_wanted(each, wanted)]
         launches = [each for each in self.events(account_id, kind, BEGINNING, before) if _is_rated(each)]
@@ -97,7 +115,8 @@ def _is_wanted(event: UsageEvent, wanted: Wanted) -> bool:
 
 
 def _is_rated(event: UsageEvent) -> bool:
-    return event.direction == "use" and event.usd_per_hour is not None and bool(event.resource_ids)
+    rated = event.usd_per_hour is not None and bool(event.resource_ids)
+    return rated and event.direction == "use" and not event.dry_run
 
 
 class Executions:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import cache, partial
 
 import msgspec
 
@@ -22,17 +23,9 @@ from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
+from usage_anomaly.everyone import note_shared, total_of, unusual
 from usage_anomaly.history import MEMORY, History, Kept, cut_of, is_late, know_launchers, series_since
-from usage_anomaly.series import (
-    BUCKETS_PER_DAY,
-    BUCKETS_PER_HOUR,
-    Judged,
-    Past,
-    Series,
-    bucket_of,
-    bucket_start,
-)
-from usage_anomaly.totals import CappedTotal
+from usage_anomaly.series import BUCKETS_PER_DAY, Judged, Past, Series, bucket_of, bucket_start
 
 REACH = 3 * BUCKETS_PER_DAY
 JOIN = timedelta(hours=2)
@@ -172,8 +165,15 @@ def _organization(reader: Reader, asked: _Asked) -> Bench:
     """All accounts' sums where anything is unusual or was told; their series where something is told."""
     kind, first = asked.pair[1], asked.first
     extents: list[Extent] = []
-    if first is not None and (asked.told or _passes(reader, asked, first)):
-        total = _total(reader, kind, bucket_start(first - MEMORY), asked.end)
+    cap = cache(partial(_cap, reader, kind))
+    shares = reader.catalog.kind_of(kind).keep != "tally"  # a busy kind's callers are too many
+    rules = rules_of(reader.catalog, asked.pair, asked.which)
+    if first is not None and (
+        asked.told or unusual(reader.history, kind, cap, rules, asked.coverage, first, asked.end, shares=shares)
+    ):
+        total = total_of(reader.history, kind, cap, first - MEMORY, asked.end)
+        if shares:
+            note_shared(reader.history, kind, total, first - REACH, asked.end)
         extents = _in_play(_judge(reader, asked, total, first), asked, first)
     starts = [*asked.starts(), *(each.start for each in extents)]
     return Bench(
@@ -212,6 +212,11 @@ def _reaching_back(news: datetime, told: Sequence[Told]) -> datetime:
     return begin
 
 
+def _cap(reader: Reader, kind: str, account_id: str) -> int:
+    """What of an account's use in a bucket counts for the organization: up to its own limit."""
+    return limit_of(reader.catalog, (account_id, kind), account_type(reader.account(account_id)))
+
+
 def _members(reader: Reader, kind: str, cut: int, end: datetime) -> list[Series]:
     """The series of every account with use, by account id; before the cut their sums only."""
     used: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
@@ -221,24 +226,3 @@ def _members(reader: Reader, kind: str, cut: int, end: datetime) -> list[Series]
     tally = reader.catalog.kind_of(kind).keep == "tally"
     found = series_since(reader.history, None, kind, cut, end, tally=tally, pasts=pasts)
     return list(found.values())
-
-
-def _total(reader: Reader, kind: str, low: datetime, high: datetime) -> CappedTotal:
-    total = CappedTotal()
-    caps: dict[str, int] = {}
-    for account_id, start, quantity in reader.history.totals(kind, low, high):
-        if account_id not in caps:
-            caps[account_id] = limit_of(reader.catalog, (account_id, kind), account_type(reader.account(account_id)))
-        total.put(account_id, bucket_of(start), quantity, caps[account_id])
-    return total
-
-
-def _passes(reader: Reader, asked: _Asked, first: int) -> bool:
-    """Whether any window since the news reaches the organization's floor: a cheap question before six weeks are read."""
-    total = _total(reader, asked.pair[1], bucket_start(first - BUCKETS_PER_HOUR), asked.end)
-    rules = rules_of(reader.catalog, asked.pair, "unknown")
-    return any(
-        total.quantity(end - window.buckets + 1, end) >= rules.floor(window.buckets)
-        for end in total.used_since(first)
-        for window in rules.windows
-    )

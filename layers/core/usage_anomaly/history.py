@@ -17,6 +17,7 @@ from usage_anomaly.coverage import NOWHERE
 from usage_anomaly.errors import UsageAnomalyError
 from usage_anomaly.resources import MEDIAN_OF, holder, resources
 from usage_anomaly.series import BUCKETS_PER_DAY, Past, Series, bucket_of, bucket_start
+from usage_anomaly.totals import Trait
 from usage_anomaly.usage import UsageEvent
 
 MEMORY_DAYS = (
@@ -51,6 +52,18 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     rated: int = 0
 
 
+class Doer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a use in a bucket that begins at `start` could share with others."""
+
+    account_id: str
+    start: datetime
+    image_id: str | None = None
+    source_ip: str | None = None
+    actor_arn: str | None = None
+    actor_session: str | None = None
+    invoked_by: str | None = None
+
+
 class Kept(msgspec.Struct, frozen=True):
     """The past of a kind in an account as it is kept; `past` is None where none is, or none that can be read.
 
@@ -69,7 +82,8 @@ class History(Protocol):
     """The usage events that were ingested, without backfilled ones where news are asked for; spans are [start, end), UTC.
 
     `days` gives the time of the first event, and one time of each further day that has any. `totals` gives account, start of
-    bucket and quantity of every bucket with use. `earlier` gives what is wanted of the time before, each event at least once.
+    bucket and quantity of every bucket with use. `doers` gives what was used or refused, no releases, the newest first; at
+    least all of it that has a trait. `earlier` gives what is wanted of the time before, each event at least once.
     `keep_past` raises PastOvertaken if somebody else wrote since `kept` was read.
     """
 
@@ -78,6 +92,7 @@ class History(Protocol):
     def days(self, whose: Whose) -> Iterable[datetime]: ...
     def events(self, whose: Whose, kind: str, start: datetime, end: datetime) -> Iterable[UsageEvent]: ...
     def totals(self, kind: str, start: datetime, end: datetime) -> Iterable[tuple[str, datetime, int]]: ...
+    def doers(self, kind: str, start: datetime, end: datetime, trait: Trait | None = None) -> Iterable[Doer]: ...
     def earlier(self, whose: Whose, kind: str, before: datetime, wanted: Wanted) -> Iterable[UsageEvent]: ...
     def past(self, account_id: str, kind: str) -> Kept: ...
     def keep_past(self, account_id: str, kind: str, past: Past, kept: Kept) -> None: ...

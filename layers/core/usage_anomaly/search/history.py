@@ -16,13 +16,15 @@ from opensearchpy import OpenSearch
 
 from usage_anomaly.anomalies import Query
 from usage_anomaly.enrichment.evidence import matching
-from usage_anomaly.history import Kept, Wanted
+from usage_anomaly.history import Doer, Kept, Wanted
 from usage_anomaly.search import profiles
 from usage_anomaly.search.client import Answer, read
+from usage_anomaly.search.doers import doers
 from usage_anomaly.search.earlier import earlier
 from usage_anomaly.search.indexes import ALL_EVENTS, day_of, days_between, milliseconds, moment
 from usage_anomaly.search.paging import BUCKET, PAGE, composite, event, extreme, hits, of, terms, within
 from usage_anomaly.series import Past
+from usage_anomaly.totals import Trait
 from usage_anomaly.usage import UsageEvent
 
 MOST_INDEXES = 1_000
@@ -63,6 +65,9 @@ class History(msgspec.Struct, frozen=True):
 
     def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> list[UsageEvent]:
         return events(self.client, account_id, kind, start, end, tally=self.tallied(kind))
+
+    def doers(self, kind: str, start: datetime, end: datetime, trait: Trait | None = None) -> Iterator[Doer]:
+        return doers(self.client, kind, start, end, trait)
 
     def earlier(self, account_id: str | None, kind: str, before: datetime, wanted: Wanted) -> Iterator[UsageEvent]:
         return earlier(self.client, account_id, kind, before, wanted)

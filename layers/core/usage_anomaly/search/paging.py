@@ -67,7 +67,9 @@ def composite(
 ) -> Iterator[Answer]:
     """All buckets of a composite aggregation with what is computed inside each."""
     asked: Answer = {"size": page, "sources": list(sources)}
-    aggregations = {"page": {"composite": asked, "aggs": inside}}
+    aggregations: Answer = {"page": {"composite": asked}}
+    if inside:
+        aggregations["page"]["aggs"] = inside
     body: Answer = {"size": 0, "query": query, "track_total_hits": False, "aggs": aggregations}
     while True:
         answer: Answer = read(client, index, body).get("aggregations", {}).get("page", {})
