@@ -213,6 +213,39 @@ def test_days_that_have_events_are_known_of_an_account_and_of_all(client: OpenSe
     assert history.days(client, ACCOUNT) == [START - timedelta(days=3), midnight]
     assert history.days(client, None) == [START - timedelta(days=3), midnight - timedelta(days=1), midnight]
     assert history.days(client, "9") == []
+    put(client, [event(5, -2 * 1_440), event(6, -4 * 1_440, account_id=OTHERS[0])], NOW + timedelta(minutes=1))
+    assert history.days(client, ACCOUNT, NOW) == [START - timedelta(days=3), midnight]
+    assert history.days(client, ACCOUNT) == [START - timedelta(days=3), midnight - timedelta(days=2), midnight]
+    assert history.days(client, None, NOW)[0] == START - timedelta(days=3)
+
+
+def test_kinds_that_were_used_since_a_time(client: OpenSearch) -> None:
+    """All of them are judged again when a day before becomes known."""
+    put(
+        client,
+        [event(1, -60), event(2, 1, kind="ebs.volumes"), event(3, 0, kind="rds.instances", account_id=OTHERS[0])],
+    )
+    assert history.kinds(client, ACCOUNT, START) == ["ebs.volumes"]
+    assert history.kinds(client, ACCOUNT, START - timedelta(hours=1)) == ["ebs.volumes", "ec2.instances"]
+    assert history.kinds(client, None, START) == ["ebs.volumes", "rds.instances"]
+
+
+def test_pairs_are_named_by_use_and_by_what_came_in(client: OpenSearch) -> None:
+    """The daily job goes by them, backfilled history too: it is not judged, and belongs to what is usual."""
+    put(client, [event(1, -1_440), event(2, 1, kind="ebs.volumes"), event(3, -2_880, account_id=OTHERS[0])])
+    put(client, [event(4, -2_880, origin="backfill"), event(5, 1, account_id=OTHERS[1])], NOW + timedelta(minutes=1))
+    searched = history.History(client, lambda _: False)
+    midnight = START.replace(hour=0)
+    assert list(searched.used(midnight - timedelta(days=1), midnight)) == [(ACCOUNT, "ec2.instances")]
+    assert list(searched.used(midnight, midnight + timedelta(days=1))) == [
+        (ACCOUNT, "ebs.volumes"),
+        (OTHERS[1], "ec2.instances"),
+    ]
+    assert list(searched.came(NOW, NOW + timedelta(minutes=1), midnight)) == [(ACCOUNT, "ec2.instances")]
+    assert list(searched.came(NOW - timedelta(minutes=1), NOW, midnight)) == [
+        (ACCOUNT, "ec2.instances"),
+        (OTHERS[0], "ec2.instances"),
+    ]
 
 
 @pytest.mark.parametrize("most", [2, 100])

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from usage_anomaly.anomalies.rules import Pair
 from usage_anomaly.bench import Reader
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account
@@ -47,16 +48,28 @@ class MemoryHistory:
                 found[key] = min(event.event_time, found.get(key, event.event_time))
         return [News(*pair, first) for pair, first in sorted(found.items())]
 
+    def used(self, start: datetime, end: datetime) -> list[Pair]:
+        events = (each for _, each in self.rows.values() if start <= each.event_time < end)
+        return sorted({(each.account_id, each.kind) for each in events})
+
+    def came(self, since: datetime, until: datetime, before: datetime) -> list[Pair]:
+        events = (each for moment, each in self.rows.values() if since < moment <= until and each.event_time < before)
+        return sorted({(each.account_id, each.kind) for each in events})
+
     def newest_ingest(self) -> datetime | None:
         return max((moment for moment, _ in self.rows.values()), default=None)
 
-    def days(self, account_id: str | None) -> list[datetime]:
+    def days(self, account_id: str | None, until: datetime | None = None) -> list[datetime]:
         times: dict[date, datetime] = {}
-        for _, event in self.rows.values():
-            if account_id in (None, event.account_id):
+        for moment, event in self.rows.values():
+            if account_id in (None, event.account_id) and (until is None or moment <= until):
                 day = event.event_time.date()
                 times[day] = min(event.event_time, times.get(day, event.event_time))
         return sorted(times.values())
+
+    def kinds(self, account_id: str | None, since: datetime) -> list[str]:
+        events = (each for _, each in self.rows.values() if account_id in (None, each.account_id))
+        return sorted({each.kind for each in events if each.event_time >= since})
 
     def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> Iterator[UsageEvent]:
         for _, event in self.rows.values():

@@ -9,7 +9,7 @@ cannot be judged holds up no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 
@@ -100,20 +100,46 @@ def dispatch(table: Table, start: Start, now: datetime, failures: list[Exception
 def _note_news(reader: Reader, table: Table, now: datetime) -> list[Pair]:
     """Note every pair with usage that came in since the cursor, and each kind's organization; then move the cursor."""
     since = cursor.read(table)
+    since = _BEGINNING if since is None else since - OVERLAP
     found: dict[Pair, datetime] = {}
-    for each in reader.history.touched(_BEGINNING if since is None else since - OVERLAP, now):
+    for each in reader.history.touched(since, now):
         if reader.catalog.judges(each.kind):  # an older catalog may have known more
             for pair in ((each.account_id, each.kind), (ORGANIZATION, each.kind)):
                 found[pair] = min(each.first, found.get(pair, each.first))
+    midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
+    for account_id in sorted({pair[0] for pair, first in found.items() if first < midnight}):
+        for pair, first in _judged_otherwise(reader, account_id, since):
+            found[pair] = min(first, found.get(pair, first))
     for pair, first in sorted(found.items()):
         rows.note_news(table, *pair, first, now)
     cursor.advance(table, now)
     return sorted(found)
 
 
+def _judged_otherwise(reader: Reader, account_id: str, since: datetime) -> Iterator[tuple[Pair, datetime]]:
+    """What an account used after a day of which the first record came in only since: it says what is usual on later days.
+
+    None where nothing had come in before: then all of it is news.
+    """
+    whose = _whose(account_id)
+    known = Coverage(map(bucket_of, reader.history.days(whose, since)))
+    if known.since is None:
+        return
+    noted = [each for each in map(known.note, map(bucket_of, reader.history.days(whose))) if each is not None]
+    if noted:
+        first = bucket_start(min(noted))
+        for kind in reader.history.kinds(whose, first):
+            if reader.catalog.judges(kind):
+                yield (account_id, kind), first
+
+
 def _coverage(reader: Reader, account_id: str) -> Coverage:
     """The days of an account, or of all."""
-    return Coverage(map(bucket_of, reader.history.days(None if account_id == ORGANIZATION else account_id)))
+    return Coverage(map(bucket_of, reader.history.days(_whose(account_id))))
+
+
+def _whose(account_id: str) -> str | None:
+    return None if account_id == ORGANIZATION else account_id
 
 
 def _judge(reader: Reader, table: Table, pair: Pair, coverage: Coverage, moment: Tick, report: Report) -> None:
@@ -155,8 +181,8 @@ def _tell(reader: Reader, bench: Bench, told: Sequence[Told], moment: Tick) -> t
         standing = view_of(reader, bench, as_told(each))
         after.append(step(each, standing, moment))
         dues += due(after[-1], standing)
-    concerned = {each.id for each in after}
-    return [*(each for each in told if each.id not in concerned), *after], dues
+    moved = {each.id: each for each in after}
+    return [*(moved.pop(each.id, each) for each in told), *moved.values()], dues  # in the order they were told
 
 
 def _snapshot(reader: Reader, table: Table, bench: Bench, told: Told, moment: Tick) -> Input:

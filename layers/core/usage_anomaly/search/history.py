@@ -22,7 +22,7 @@ from usage_anomaly.search.client import Answer, read
 from usage_anomaly.search.doers import doers
 from usage_anomaly.search.earlier import earlier
 from usage_anomaly.search.indexes import ALL_EVENTS, day_of, days_between, milliseconds, moment
-from usage_anomaly.search.paging import BUCKET, PAGE, composite, event, extreme, hits, of, terms, within
+from usage_anomaly.search.paging import BUCKET, PAGE, composite, event, extreme, hits, ingested, of, terms, within
 from usage_anomaly.series import Past
 from usage_anomaly.totals import Trait
 from usage_anomaly.usage import UsageEvent
@@ -31,6 +31,7 @@ MOST_INDEXES = 1_000
 # Each page of the tally carries a whole document per bucket.
 TALLY_PAGE = 500
 _BACKFILL = {"term": {"origin": "backfill"}}
+_PAIR = [terms("account_id"), terms("kind")]
 # What tells two doers of a busy kind apart: as in `series`, which merges the same events in memory.
 _DOER = (
     "account_id", "direction", "region", "event_name", "group", "function_name", "actor_arn", "access_key_id", "invoked_by",
@@ -57,11 +58,20 @@ class History(msgspec.Struct, frozen=True):
     def touched(self, since: datetime, until: datetime) -> list[Touched]:
         return touched(self.client, since, until)
 
+    def used(self, start: datetime, end: datetime) -> Iterator[tuple[str, str]]:
+        return pairs(self.client, days_between(start, end), [within(start, end)])
+
+    def came(self, since: datetime, until: datetime, before: datetime) -> Iterator[tuple[str, str]]:
+        return pairs(self.client, ALL_EVENTS, [ingested(since, until), within(None, before)])
+
     def newest_ingest(self) -> datetime | None:
         return newest_ingest(self.client)
 
-    def days(self, account_id: str | None) -> list[datetime]:
-        return days(self.client, account_id)
+    def days(self, account_id: str | None, until: datetime | None = None) -> list[datetime]:
+        return days(self.client, account_id, until)
+
+    def kinds(self, account_id: str | None, since: datetime) -> list[str]:
+        return kinds(self.client, account_id, since)
 
     def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> list[UsageEvent]:
         return events(self.client, account_id, kind, start, end, tally=self.tallied(kind))
@@ -84,12 +94,16 @@ class History(msgspec.Struct, frozen=True):
 
 def touched(client: OpenSearch, since: datetime, until: datetime, page: int = PAGE) -> list[Touched]:
     """The kinds and accounts whose events have an ingest_time in (since, until]; backfilled history touches nothing."""
-    span = {"gt": milliseconds(since), "lte": milliseconds(until), "format": "epoch_millis"}
-    query = {"bool": {"filter": [{"range": {"ingest_time": span}}], "must_not": [_BACKFILL]}}
-    sources = [terms("account_id"), terms("kind")]
+    query = {"bool": {"filter": [ingested(since, until)], "must_not": [_BACKFILL]}}
     first: Answer = {"first": {"min": {"field": "event_time"}}}
-    buckets = composite(client, ALL_EVENTS, query, sources, first, page)
+    buckets = composite(client, ALL_EVENTS, query, _PAIR, first, page)
     return [Touched(each["key"]["account_id"], each["key"]["kind"], moment(each["first"]["value"])) for each in buckets]
+
+
+def pairs(client: OpenSearch, index: str, filters: list[Answer], page: int = PAGE) -> Iterator[tuple[str, str]]:
+    """Account and kind of what the filters let through, in order."""
+    for each in composite(client, index, {"bool": {"filter": filters}}, _PAIR, {}, page):
+        yield each["key"]["account_id"], each["key"]["kind"]
 
 
 def events(
@@ -141,17 +155,25 @@ def coverage(client: OpenSearch, account_id: str | None) -> datetime | None:
     return extreme(client, {"bool": {"filter": of(account_id)}}, "event_time", "asc")
 
 
-def days(client: OpenSearch, account_id: str | None) -> list[datetime]:
+def days(client: OpenSearch, account_id: str | None, until: datetime | None = None) -> list[datetime]:
     """The time of the first event, of an account or (None) of all, and the beginning of each further day (UTC) with any.
 
-    An index holds one day, so one event of each is enough: the question costs the same however many there are.
+    `until` leaves out what has come in since. An index holds one day, so one event of each is enough: the question costs the
+    same however many there are.
     """
-    query: Answer = {"bool": {"filter": of(account_id)}}
+    came = [] if until is None else [ingested(None, until)]
+    query: Answer = {"bool": {"filter": [*of(account_id), *came]}}
     indexes = {"days": {"terms": {"field": "_index", "size": MOST_INDEXES}}}
     body: Answer = {"size": 0, "query": query, "terminate_after": 1, "track_total_hits": False, "aggs": indexes}
     found = read(client, ALL_EVENTS, body).get("aggregations", {}).get("days", {}).get("buckets", ())
     first = extreme(client, query, "event_time", "asc") if found else None
     return [] if first is None else [first, *sorted(day_of(each["key"]) for each in found)[1:]]
+
+
+def kinds(client: OpenSearch, account_id: str | None, since: datetime) -> list[str]:
+    """What an account, or (None) any, used since a time."""
+    query: Answer = {"bool": {"filter": [*of(account_id), within(since, None)]}}
+    return [each["key"]["kind"] for each in composite(client, ALL_EVENTS, query, [terms("kind")], {})]
 
 
 def newest_ingest(client: OpenSearch) -> datetime | None:

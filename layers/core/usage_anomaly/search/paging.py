@@ -28,11 +28,17 @@ def of(account_id: str | None) -> list[Answer]:
     return [] if account_id is None else [{"term": {"account_id": account_id}}]
 
 
-def within(start: datetime | None, end: datetime) -> Answer:
+def within(start: datetime | None, end: datetime | None) -> Answer:
     """The filter for an event_time in [start, end)."""
     low = {} if start is None else {"gte": milliseconds(start)}
-    last = milliseconds(end + _MILLISECOND - datetime.resolution)
-    return {"range": {"event_time": {**low, "lt": last, "format": "epoch_millis"}}}
+    high = {} if end is None else {"lt": milliseconds(end + _MILLISECOND - datetime.resolution)}
+    return {"range": {"event_time": {**low, **high, "format": "epoch_millis"}}}
+
+
+def ingested(since: datetime | None, until: datetime) -> Answer:
+    """The filter for an ingest_time in (since, until]."""
+    low = {} if since is None else {"gt": milliseconds(since)}
+    return {"range": {"ingest_time": {**low, "lte": milliseconds(until), "format": "epoch_millis"}}}
 
 
 def terms(field: str) -> Answer:
