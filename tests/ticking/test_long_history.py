@@ -159,6 +159,7 @@ def a_day_of_something_else_comes_late(make: Making) -> None:
     for day in range(10, 23):
         make(day * DAY + 480, [f"f-{day}-{n}" for n in range(3)], usd=0.1, account_id=OTHERS[1], delay=DAY - 480)
     make(NOW - 120, [f"n-{n}" for n in range(3)], usd=0.1, account_id=OTHERS[1], region="eu-west-3")
+    make(NOW - 60, ["elsewhere"], usd=0.1, account_id=OTHERS[2])  # a tick after which they are no news any more
     make(6 * DAY, ["vol-1"], kind=EBS, account_id=OTHERS[1], delay=NOW - 6 * DAY)
 
 
