@@ -1,7 +1,7 @@
 # One set of commands, here and in CI. PYTHON=... names the interpreter that `setup` takes.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-local lock demo build validate deploy local-up local-deploy local-down demo-deployed invoke test \
-	test-browser lint types replay bench fuzz
+	test-browser lint types replay bench bench-detection fuzz
 BIN := .venv/bin
 UV ?= $(BIN)/uv
 # The layers are built with the locked uv; sam reports its use to nobody.
@@ -11,6 +11,7 @@ LOCAL := .venv-local/bin/python -m local
 ASL := build/asl/node_modules/.bin/asl-validator
 TRAIL ?= build/demo/AWSLogs
 FUZZ_OBJECTS ?= 100000
+SEEDS ?= 1,2
 COMPILE := UV_SYSTEM_CERTS=1 $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --quiet $(LOCK_FLAGS)
 
@@ -106,6 +107,9 @@ bench: .venv-bench/bin/.installed .venv-local/bin/.installed build ## measure re
 	.venv-bench/bin/python -m benchmarks.jobs
 	.venv-bench/bin/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.layers
+
+bench-detection: .venv-bench/bin/.installed ## judge generated organizations, beside other detectors: make bench-detection SEEDS=1,2
+	.venv-bench/bin/python -m benchmarks.detection --seeds $(SEEDS) --jobs 2 --peers $(FLAGS)
 
 fuzz: setup ## 100,000 mutated objects and records (FUZZ_OBJECTS=...)
 	FUZZ_OBJECTS=$(FUZZ_OBJECTS) $(BIN)/pytest tests/fuzz

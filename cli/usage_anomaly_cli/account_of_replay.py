@@ -14,7 +14,7 @@ from usage_anomaly.alerts.storm import Storm
 from usage_anomaly.alerts.words import day, number, several, span
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.anomalies.rules import ORGANIZATION
-from usage_anomaly.catalog import Catalog, Kind, costs_nothing, is_attempts
+from usage_anomaly.catalog import Catalog, costs_nothing, is_attempts
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.enrichment.accounts import Account, account_name
 from usage_anomaly.enrichment.wording import by_others, identity, trustworthy, unpriced
@@ -31,8 +31,8 @@ HEADER = ("SEV", "ACCOUNT", "WHAT", "WHEN UTC", "USD/h", "WHO")
 class Story(msgspec.Struct, frozen=True, kw_only=True):
     """What the account is told from. `shown` are the anomalies chosen, `every` all of them.
 
-    `ready` counts the accounts that baseline and first use could judge at the end; `folded` are ids of anomalies that a
-    storm stands for, in what people read.
+    `limits_set` counts the limits that people gave; `ready` the accounts that baseline and first use could judge at the end;
+    `folded` are ids of anomalies that a storm stands for, in what people read.
     """
 
     reckoning: Reckoning
@@ -45,6 +45,7 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     prices_date: str
     seconds: float
     min_severity: float
+    limits_set: int = 0
     ready: Mapping[str, int] = {}
     redacted: bool = False
     storms: Sequence[Storm] = ()
@@ -62,7 +63,19 @@ def facts(story: Story) -> list[tuple[str, str]]:
 
     A label is said once; the texts below it have none.
     """
-    read, counts = story.reckoning, story.counts
+    lines = was_read(story.reckoning, story.counts)
+    lines += _under("Gaps", _gaps(story))
+    if story.absent:
+        lines.append(("Absent", "; ".join(inert(each, 200) for each in story.absent)))
+    lines.append(("Judged", _judged(story)))
+    lines.append(("Prices", _prices(story)))
+    if story.redacted:
+        lines.append(("Redacted", REDACTED))
+    return lines
+
+
+def was_read(read: Reckoning, counts: Counts) -> list[tuple[str, str]]:
+    """How much was read, and which time and accounts it covers: label and text, as in `facts`."""
     rejected = sum(each.count for each in read.rejected)
     lines = [
         (
@@ -75,13 +88,6 @@ def facts(story: Story) -> list[tuple[str, str]]:
         accounts, regions = len(read.accounts()), len(read.regions())
         where = f"{several(accounts, 'account', 'accounts')}, {several(regions, 'region', 'regions')}"
         lines.append(("Covers", f"{_moment(read.first)} - {_moment(read.last)} UTC; {where}"))
-    lines += _under("Gaps", _gaps(story))
-    if story.absent:
-        lines.append(("Absent", "; ".join(inert(each, 200) for each in story.absent)))
-    lines.append(("Judged", _judged(story)))
-    lines.append(("Prices", _prices(story)))
-    if story.redacted:
-        lines.append(("Redacted", REDACTED))
     return lines
 
 
@@ -95,7 +101,8 @@ def _judged(story: Story) -> str:
             ("first_use", "first use", FIGURES.first_use.ready_days),
         )
     ]
-    return f"limits and burn rate; {', '.join(parts)}"
+    given = f" ({several(story.limits_set, 'limit', 'limits')} set by --limits)" if story.limits_set else ""
+    return f"limits and burn rate{given}; {', '.join(parts)}"
 
 
 def table(story: Story) -> list[str]:
@@ -148,19 +155,20 @@ def faults(story: Story) -> list[tuple[str, str]]:
     return _under("Odd", _oddities(story.reckoning)) + _under("Rejected", _rejects(story.reckoning))
 
 
-def tail(story: Story, paths: Sequence[str], accounts: str | None = None) -> list[str]:
-    """How many were told, what still runs, what could not be read, and the commands that come next."""
+def tail(story: Story, paths: str, paths_and_files: str) -> list[str]:
+    """How many were told, what still runs, what could not be read, and the commands that come next.
+
+    They end with the paths that were read, quoted, alone or with the options that name files.
+    """
     lines = summing_up(story) + [_line(*each) for each in faults(story)]
     lines.append("")
-    place = named = " ".join(inert(path, _PATH) for path in paths)
-    place += f" --accounts {inert(accounts, _PATH)}" if accounts else ""
     rows = [*(each.together for each in story.storms), *listed(story)]
     worst = max(rows, key=lambda each: each.severity, default=None)
     if worst is not None:
         lines.append(_line("Next", f"usage-anomaly show {shlex.quote(inert(worst.id, 200))}"))
-        lines += [_line("", f"usage-anomaly actor {doer} {named}") for doer in _doer(worst, story.redacted)]
+        lines += [_line("", f"usage-anomaly actor {doer} {paths}") for doer in _doer(worst, story.redacted)]
     elif any(not each.alerts for each in story.every):
-        lines.append(_line("Next", f"usage-anomaly replay {place} --all"))
+        lines.append(_line("Next", f"usage-anomaly replay {paths_and_files} --all"))
     else:
         lines.append(_line("Next", "usage-anomaly catalog list  (what is watched, and its limits)"))
     return lines
@@ -190,7 +198,7 @@ def row(anomaly: Anomaly, catalog: Catalog) -> tuple[str, ...]:
         inert(anomaly.account_name, 24),
         what(anomaly, catalog) + _standing(anomaly),
         span(anomaly.first_use, anomaly.last_use),
-        _rate(anomaly, catalog.kind_of(anomaly.kind)),
+        rate(anomaly, catalog),
         _who(anomaly),
     )
 
@@ -201,13 +209,14 @@ def storm_row(storm: Storm, catalog: Catalog) -> tuple[str, ...]:
     return level, name, f"{several(len(storm.accounts), 'account', 'accounts')}: {text}", *others
 
 
-def _rate(anomaly: Anomaly, kind: Kind) -> str:
-    rate, missing = anomaly.cost.usd_per_hour, unpriced(anomaly.notes)
-    if costs_nothing(kind, anomaly.kind):
+def rate(anomaly: Anomaly, catalog: Catalog) -> str:
+    """USD per hour as the table says it."""
+    usd, missing = anomaly.cost.usd_per_hour, unpriced(anomaly.notes)
+    if costs_nothing(catalog.kind_of(anomaly.kind), anomaly.kind):
         return "-"
-    if rate is None:
+    if usd is None:
         return "unknown"
-    return number(rate) + (f" + {missing:,} unpriced" if missing else "")
+    return number(usd) + (f" + {missing:,} unpriced" if missing else "")
 
 
 def _standing(anomaly: Anomaly) -> str:

@@ -10,10 +10,12 @@ import click
 from usage_anomaly.errors import UsageAnomalyError
 from usage_anomaly_cli.actor_command import actor
 from usage_anomaly_cli.catalog_command import catalog
+from usage_anomaly_cli.explain_command import explain_command
 from usage_anomaly_cli.generate_command import generate_command
 from usage_anomaly_cli.prices_command import prices
 from usage_anomaly_cli.replay_command import replay
 from usage_anomaly_cli.show_command import show
+from usage_anomaly_cli.tune_command import tune
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -22,7 +24,7 @@ def cli() -> None:
     """Find unusual usage in AWS accounts from CloudTrail records: who, what, where, USD per hour, and what to do."""
 
 
-for command in (replay, show, actor, catalog, prices, generate_command):
+for command in (replay, show, explain_command, tune, actor, catalog, prices, generate_command):
     cli.add_command(command)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,26 +13,24 @@ from typing import IO
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from usage_anomaly.anomalies import Anomaly
-from usage_anomaly.enrichment.accounts import Account, read_accounts
+from usage_anomaly.anomalies.overrides import Overrides
 from usage_anomaly.errors import UnusableInput
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly_cli import account_of_replay, media, store, storms
 from usage_anomaly_cli.account_of_replay import Story
 from usage_anomaly_cli.bundled import loaded
+from usage_anomaly_cli.given_files import accounts_in, accounts_option, again, limits_in, limits_option
 from usage_anomaly_cli.reading import Source, find_objects
-from usage_anomaly_cli.reckoning import GLOBAL_REGION, nothing_read, summary
+from usage_anomaly_cli.reckoning import nothing_read, summary
 from usage_anomaly_cli.redact_options import redact_options, redaction_of
-from usage_anomaly_cli.running import Plan, Run, anomalies, ready_accounts, run, use_over_time
+from usage_anomaly_cli.redaction import Redaction
+from usage_anomaly_cli.running import Plan, Run, absent, anomalies, ready_accounts, run_beside, use_over_time
 from usage_anomaly_cli.store import Kept
 
 _JSON = msgspec.json.Encoder()
-_LACKS = {
-    "data events": "{service} data events",
-    "read events": "calls that only read",
-    "global events": f"records of {GLOBAL_REGION}, where global services log",
-}
 FORMS = ("table", "jsonl", "csv", "html")
 FORMS_SAID = "csv: one row each; html: one page with charts, which asks for no network and runs no script."
 TIMES = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ")
@@ -55,7 +52,8 @@ class Kinds(click.ParamType[frozenset[str]]):
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--accounts", type=click.Path(path_type=Path), help="JSON list of {id, name, status, tags{}}.")
+@accounts_option
+@limits_option
 @click.option(
     "--since", type=click.DateTime(TIMES), help="Judge use from this time on, UTC; all that is read is history."
 )
@@ -76,6 +74,7 @@ class Kinds(click.ParamType[frozenset[str]]):
 def replay(
     paths: tuple[str, ...],
     accounts: Path | None,
+    limits: Path | None,
     since: datetime | None,
     until: datetime | None,
     kinds: frozenset[str] | None,
@@ -96,25 +95,21 @@ def replay(
     started = time.monotonic()
     refuse(since, until, [output, summary_file, events_file])
     media.refuse(form)
-    redaction = redaction_of(redact, redact_key)
-    known = _accounts(accounts) if redaction is None else redaction.accounts(_accounts(accounts))
-    plan = Plan(accounts=known, kinds=kinds, since=utc(since), until=utc(until), jobs=jobs, redaction=redaction)
-    finished = _read(paths, plan, events_file)
+    plan = _plan(accounts, limits, redaction_of(redact, redact_key))
+    plan = replace(plan, kinds=kinds, since=utc(since), until=utc(until), jobs=jobs)
+    (finished,) = read(paths, plan, events_file)
     every = anomalies(finished, plan)
     kept = [_kept(each, finished, plan) for each in every]
     _store(kept)
     chosen = [each for each in kept if (everything or each.anomaly.alerts) and each.anomaly.severity >= min_severity]
-    absent = _absent(finished, plan)
+    unseen = absent(finished, plan)
     if summary_file is not None:
-        counted = summary(finished.reckoning, finished.replay.counts, every, list(absent))
-        summary_file.write_bytes(msgspec.json.format(_JSON.encode(counted), indent=2) + b"\n")
+        _summarize(finished, every, list(unseen), summary_file)
     shown, seconds = [each.anomaly for each in chosen], time.monotonic() - started
-    story = _story(finished, plan, every, shown, list(absent.values()), seconds, min_severity)
+    story = _story(finished, plan, every, shown, list(unseen.values()), seconds, min_severity)
     story = storms.with_storms(story, everything)
-    if redaction is None:
-        _print(story, chosen, form, output, [shlex.quote(path) for path in paths], accounts)
-    else:
-        _print(story, chosen, form, output, ["PATH"], None)
+    named = ("PATH", "PATH") if plan.redaction else (again(paths, None, None), again(paths, accounts, limits))
+    _print(story, chosen, form, output, *named)
 
 
 def refuse(since: datetime | None, until: datetime | None, files: Sequence[Path | None]) -> None:
@@ -131,21 +126,38 @@ def refuse(since: datetime | None, until: datetime | None, files: Sequence[Path 
                 raise UnusableInput(f"{file}: {error.strerror}; name a file in a folder that can be written") from error
 
 
-def _read(paths: Sequence[str], plan: Plan, events_file: Path | None) -> Run:
+def read(
+    paths: Sequence[str], plan: Plan, events_file: Path | None = None, others: Sequence[Overrides] = ()
+) -> list[Run]:
+    """Find the files, read them once, and replay them by the plan's limits and by others. Raises UnusableInput."""
     with TemporaryDirectory(prefix="usage-anomaly-") as scratch:
         sources = find_objects(paths, Path(scratch))
         with progress(sources) as done, _events(events_file) as keep:
-            finished = run(sources, plan, done, keep)
-    if finished.reckoning.records == 0:
-        raise nothing_read(paths, finished.reckoning.rejected)
+            finished = run_beside(sources, plan, others, done, keep)
+    if finished[0].reckoning.records == 0:
+        raise nothing_read(paths, finished[0].reckoning.rejected)
     return finished
+
+
+def _plan(accounts: Path | None, limits: Path | None, redaction: Redaction | None) -> Plan:
+    """Whose accounts are judged by which limits, under their names or pseudonyms."""
+    known, overrides = accounts_in(accounts), limits_in(limits)
+    if redaction is None:
+        return Plan(accounts=known, overrides=overrides)
+    renamed = overrides.renamed(redaction.account)
+    return Plan(accounts=redaction.accounts(known), overrides=renamed, redaction=redaction)
+
+
+def _summarize(finished: Run, every: list[Anomaly], unseen: list[str], file: Path) -> None:
+    counted = summary(finished.reckoning, finished.replay.counts, every, unseen)
+    file.write_bytes(msgspec.json.format(_JSON.encode(counted), indent=2) + b"\n")
 
 
 def _kept(anomaly: Anomaly, finished: Run, plan: Plan) -> Kept:
     return Kept(
         anomaly,
         plan.accounts.get(anomaly.account_id),
-        use_over_time(anomaly, finished, plan),
+        use_over_time(anomaly, finished),
         redacted=plan.redaction is not None,
     )
 
@@ -158,11 +170,10 @@ def _store(kept: Sequence[Kept]) -> None:
 
 
 def _print(
-    story: Story, shown: Sequence[Kept], form: str, output: Path | None, paths: Sequence[str], accounts: Path | None
+    story: Story, shown: Sequence[Kept], form: str, output: Path | None, paths: str, paths_and_files: str
 ) -> None:
     """The result to stdout or the file; the account beside it, on stderr where stdout carries the result."""
-    named = shlex.quote(str(accounts)) if accounts is not None else None
-    head, tail = account_of_replay.head(story), account_of_replay.tail(story, paths, named)
+    head, tail = account_of_replay.head(story), account_of_replay.tail(story, paths, paths_and_files)
     text = "\n".join([*head, "", *account_of_replay.table(story), *tail])
     if form == "table":
         click.echo(text)
@@ -197,30 +208,10 @@ def _story(
         prices_date=prices.date,
         seconds=seconds,
         min_severity=min_severity,
+        limits_set=plan.overrides.count(),
         ready=ready_accounts(finished),
         redacted=plan.redaction is not None,
     )
-
-
-def _absent(finished: Run, plan: Plan) -> dict[str, str]:
-    """The kinds that these records could not have shown, and what they lack."""
-    return {
-        name: f"{_LACKS[kind.needs].format(service=kind.title.partition(' ')[0])}: {kind.many} are not seen"
-        for name, kind in sorted(loaded()[0].kinds.items())
-        if finished.reckoning.lacks(kind.needs, name) and (plan.kinds is None or name in plan.kinds)
-    }
-
-
-def _accounts(file: Path | None) -> Mapping[str, Account]:
-    if file is None:
-        return {}
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise UnusableInput(
-            f"{file}: {error.strerror}; give a JSON list of accounts, or leave --accounts out"
-        ) from error
-    return read_accounts(content, str(file))
 
 
 def utc(moment: datetime | None) -> datetime | None:

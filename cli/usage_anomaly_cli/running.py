@@ -13,11 +13,12 @@ import msgspec
 
 from usage_anomaly.anomalies import Anomaly, Query, State
 from usage_anomaly.anomalies.life_cycle import QUIET
-from usage_anomaly.anomalies.rules import ORGANIZATION, rules_of
+from usage_anomaly.anomalies.overrides import NONE, Overrides
+from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.anomalies.view import gather, nets_unread_launch
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.detection.readiness import readiness
-from usage_anomaly.enrichment.accounts import Account, account_type
+from usage_anomaly.enrichment.accounts import Account
 from usage_anomaly.enrichment.compose import Material, compose
 from usage_anomaly.enrichment.evidence import matching
 from usage_anomaly.enrichment.expected import usual
@@ -28,18 +29,26 @@ from usage_anomaly.series import bucket_of, bucket_start
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly_cli.bundled import loaded
 from usage_anomaly_cli.reading import Result, Source, read_objects
-from usage_anomaly_cli.reckoning import Reckoning
+from usage_anomaly_cli.reckoning import GLOBAL_REGION, Reckoning
 from usage_anomaly_cli.redaction import Redaction
 from usage_anomaly_cli.report.timeline import Timeline, timeline
+
+_LACKS = {
+    "data events": "{service} data events",
+    "read events": "calls that only read",
+    "global events": f"records of {GLOBAL_REGION}, where global services log",
+}
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a replay is asked for. `since` and `until` (UTC) limit what is judged, not what is read.
 
-    With a `redaction` all that follows, from the objects read to the sentences, knows pseudonyms only; so do `accounts`.
+    With a `redaction` all that follows, from the objects read to the sentences, knows pseudonyms only; so do `accounts` and
+    `overrides`.
     """
 
     accounts: Mapping[str, Account]
+    overrides: Overrides = NONE
     kinds: frozenset[str] | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -67,20 +76,36 @@ def run(
     keep: Callable[[Sequence[UsageEvent]], object] | None = None,
 ) -> Run:
     """Replay the objects. `done` is called after each object, `keep` with the distinct usage events of each minute."""
+    return run_beside(sources, plan, (), done, keep)[0]
+
+
+def run_beside(
+    sources: Sequence[Source],
+    plan: Plan,
+    others: Sequence[Overrides],
+    done: Callable[[], object],
+    keep: Callable[[Sequence[UsageEvent]], object] | None = None,
+) -> list[Run]:
+    """The same by the plan's limits and by others: everything is read once, and usage events are in memory once."""
     catalog, prices = loaded()
     reckoning = Reckoning()
-    replay = Replay(catalog, plan.accounts, kinds=plan.kinds, since=plan.since, until=plan.until)
+    replays = [
+        Replay(catalog, plan.accounts, kinds=plan.kinds, since=plan.since, until=plan.until, overrides=each)
+        for each in (plan.overrides, *others)
+    ]
     results: Iterable[Result[ObjectRead]] = read_objects(sources, plan.jobs, extract, frozenset(prices.regions))
     if plan.redaction is not None:
         results = map(plan.redaction.result, results)
     now = datetime(1970, 1, 1, tzinfo=UTC)
     for minute, arrivals in minutes(_counted(results, reckoning, done)):
-        replay.tick(minute, arrivals)
+        for replay in replays:
+            replay.tick(minute, arrivals)
         now = minute
         if keep is not None:
-            keep([event for event in replay.fresh if replay.wants(event.kind)])
-    replay.take_untimed(bytes(reckoning.untimed))
-    return Run(replay, reckoning, now)
+            keep([event for event in replays[0].fresh if replays[0].wants(event.kind)])
+    for replay in replays:
+        replay.take_untimed(bytes(reckoning.untimed))
+    return [Run(replay, reckoning, now) for replay in replays]
 
 
 def _counted(
@@ -113,19 +138,22 @@ def minutes(objects: Iterable[ObjectRead]) -> Iterator[tuple[datetime, list[Arri
 
 def anomalies(finished: Run, plan: Plan) -> list[Anomaly]:
     """Every anomaly, told and recorded, with its enrichments, in order of start, account, kind and id."""
-    ask = _Memory(finished.replay).ask
-    found = [compose(_material(outcome, finished, plan), ask) for outcome in finished.replay.outcomes()]
+    found = composed(finished.replay.outcomes(), finished, plan)
     return sorted(found, key=lambda each: (each.start, each.account_id, each.kind, each.id))
 
 
-def use_over_time(anomaly: Anomaly, finished: Run, plan: Plan) -> Timeline:
+def composed(outcomes: Iterable[Outcome], finished: Run, plan: Plan) -> list[Anomaly]:
+    """The anomalies that these outcomes are, with their enrichments, in the same order."""
+    ask = _Memory(finished.replay).ask
+    return [compose(_material(outcome, finished, plan), ask) for outcome in outcomes]
+
+
+def use_over_time(anomaly: Anomaly, finished: Run) -> Timeline:
     """The anomaly's quantity by time, beside what is usual and its limit."""
     pair = (anomaly.account_id, anomaly.kind)
     coverage = finished.replay.coverage(anomaly.account_id)
-    whose = account_type(plan.accounts.get(anomaly.account_id))
-    rules = rules_of(finished.replay.catalog, pair, whose)
     until = finished.reckoning.last or finished.now
-    return timeline(anomaly, finished.replay.members(pair), rules, coverage.since, until)
+    return timeline(anomaly, finished.replay.members(pair), finished.replay.rules(pair), coverage.since, until)
 
 
 def ready_accounts(finished: Run) -> Counter[str]:
@@ -134,6 +162,15 @@ def ready_accounts(finished: Run) -> Counter[str]:
     coverages = (finished.replay.coverage(each) for each in finished.reckoning.accounts())
     found = (readiness(each, last).items() for each in coverages)
     return Counter(name for each in found for name, why in each if why == "yes")
+
+
+def absent(finished: Run, plan: Plan) -> dict[str, str]:
+    """The kinds that these records could not have shown, and what they lack."""
+    return {
+        name: f"{_LACKS[kind.needs].format(service=kind.title.partition(' ')[0])}: {kind.many} are not seen"
+        for name, kind in sorted(loaded()[0].kinds.items())
+        if finished.reckoning.lacks(kind.needs, name) and (plan.kinds is None or name in plan.kinds)
+    }
 
 
 def _material(outcome: Outcome, finished: Run, plan: Plan) -> Material:

@@ -9,13 +9,15 @@ from typing import Any
 
 import boto3
 import msgspec
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from usage_anomaly import catalog, organization, settings
 from usage_anomaly.bench import Reader
 from usage_anomaly.directory import Directory
 from usage_anomaly.enrichment import prices
+from usage_anomaly.limits_parameter import LimitsParameter
 from usage_anomaly.on_demand import OnDemand
 from usage_anomaly.search.client import connect
 from usage_anomaly.search.history import History
@@ -32,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     state_table: str
     state_machine_arn: str
     organization_role_arn: str = ""
+    limits_parameter: str = ""
 
 
 def tallied(kind: str) -> bool:
@@ -45,6 +48,8 @@ CATALOG = catalog.load()
 TABLE = OnDemand(lambda: boto3.resource("dynamodb").Table(SETTINGS.state_table))
 ORGANIZATIONS = OnDemand(partial(organization.connect, SETTINGS.organization_role_arn, organization.HASTY))
 DIRECTORY = Directory(TABLE, ORGANIZATIONS)
+SYSTEMS_MANAGER = OnDemand(partial(boto3.client, "ssm", config=organization.HASTY))
+LIMITS = LimitsParameter(SYSTEMS_MANAGER, TABLE, SETTINGS.limits_parameter, CATALOG)
 READER = Reader(
     history=History(connect(SETTINGS.search_endpoint, SETTINGS.search_auth, SETTINGS.aws_region), tallied),
     catalog=CATALOG,
@@ -53,6 +58,7 @@ READER = Reader(
 )
 START = starter(OnDemand(partial(boto3.client, "stepfunctions")), SETTINGS.state_machine_arn)
 LOGGER = Logger()
+METRICS = Metrics()
 
 
 @LOGGER.inject_lambda_context
@@ -60,7 +66,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """One minute; the event says nothing that matters."""
     now = datetime.now(UTC)
     DIRECTORY.begin(now)
-    report = tick(READER, TABLE, START, now, lambda: context.get_remaining_time_in_millis() / 1_000)
+    reader = msgspec.structs.replace(READER, overrides=LIMITS.at(now))
+    if LIMITS.problem is not None:
+        LOGGER.warning("limits not taken, judging by those before", reason=LIMITS.problem)
+        METRICS.add_metric(name="StaleLimits", unit=MetricUnit.Count, value=1)
+        METRICS.flush_metrics()
+    report = tick(reader, TABLE, START, now, lambda: context.get_remaining_time_in_millis() / 1_000)
     said = msgspec.structs.asdict(report)
     LOGGER.info("ticked", report=said)
     return said

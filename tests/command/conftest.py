@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,16 @@ def trail(tmp_path_factory: pytest.TempPathFactory) -> Path:
     start = demo.START.replace(day=22)
     incident = demo.place("leaked_key", Span(demo.START, demo.START.replace(day=25)))
     write(folder, generate(demo.ORGANIZATION, demo.HABITS_OF_THE_DEMO, [incident], start, 3, 5))
+    (folder / "accounts.json").write_bytes(accounts_json(demo.ORGANIZATION))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole demo, as the README generates it: a week, seed 7."""
+    folder = tmp_path_factory.mktemp("week")
+    incident = demo.place("leaked_key", Span(demo.START, demo.START + timedelta(days=demo.DAYS)))
+    write(folder, generate(demo.ORGANIZATION, demo.HABITS_OF_THE_DEMO, [incident], demo.START, demo.DAYS, 7))
     (folder / "accounts.json").write_bytes(accounts_json(demo.ORGANIZATION))
     return folder
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from usage_anomaly.detection.baseline import Profile, daily, hourly, tail
+from usage_anomaly.detection.baseline import Profile, profile, tail
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.series import BUCKETS_PER_DAY
 
@@ -26,7 +26,7 @@ def made(use: dict[int, int], days: int = 28) -> Profile:
         origin = DAY * BUCKETS_PER_DAY
         return ((origin + at, use[at]) for at in sorted(use) if low <= origin + at <= high)
 
-    return hourly(counts, range(DAY, DAY + days))
+    return profile(counts, range(DAY, DAY + days))
 
 
 def score(usual: Profile, day: int, hour: float, amount: int) -> float:
@@ -70,7 +70,7 @@ def test_more_use_is_never_less_unusual(mean: float, phi: float, amount: int) ->
 
 def test_a_series_without_use_makes_anything_above_the_floor_unusual() -> None:
     """A forest never starts on such a series; here the floor decides."""
-    assert score(made({}), 28, 12, FIGURES.baseline.floor_least) > TOLD
+    assert score(made({}), 28, 12, 4) > TOLD
 
 
 def test_a_nightly_batch_is_usual_and_three_times_it_is_not() -> None:
@@ -93,7 +93,9 @@ def test_office_hours_scatter_and_stay_usual(seed: int) -> None:
     }
     usual = made(office)
     worst = max(
-        score(usual, 28, hour, sum(office.get(day * BUCKETS_PER_DAY + round(hour * 12) - 1 - at, 0) for at in range(12)))
+        score(
+            usual, 28, hour, sum(office.get(day * BUCKETS_PER_DAY + round(hour * 12) - 1 - at, 0) for at in range(12))
+        )
         for day in range(28)
         for hour in range(9, 19)
     )
@@ -103,9 +105,7 @@ def test_office_hours_scatter_and_stay_usual(seed: int) -> None:
 
 def test_weekends_are_told_from_working_days() -> None:
     """A group that is half as large on weekends has a lower mean there."""
-    week = {
-        day * BUCKETS_PER_DAY + 84 + at: 2 if day % 7 in WEEKEND else 10 for day in range(28) for at in range(3)
-    }
+    week = {day * BUCKETS_PER_DAY + 84 + at: 2 if day % 7 in WEEKEND else 10 for day in range(28) for at in range(3)}
     usual = made(week)
     saturday, monday = (DAY + 30) * BUCKETS_PER_DAY + 90, (DAY + 32) * BUCKETS_PER_DAY + 90
     assert usual.expected(saturday) < usual.expected(monday) / 2
@@ -130,7 +130,12 @@ def test_a_week_is_enough_and_says_so() -> None:
 
 def test_days_are_judged_by_days() -> None:
     """A leak of a hundred a day is unusual for an account of twenty, whatever its hours look like."""
-    usual = daily({DAY + day: 20 + day % 5 for day in range(28)})
+    noons = [((DAY + day) * BUCKETS_PER_DAY + 144, 20 + day % 5) for day in range(28)]
+    usual = profile(
+        lambda low, high: ((at, use) for at, use in noons if low <= at <= high),
+        range(DAY, DAY + 28),
+        BUCKETS_PER_DAY,
+    )
     end = (DAY + 29) * BUCKETS_PER_DAY - 1
     assert usual.score(end, 40) < TOLD < usual.score(end, 100)
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import msgspec
 from tests.anomalies.test_series import START
 
+from usage_anomaly.anomalies.overrides import NONE, Overrides
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account
 from usage_anomaly.replay import Arrival, Replay
@@ -30,12 +31,17 @@ def arrival(events: Iterable[UsageEvent]) -> Arrival:
     return Arrival(bytes(keys), tuple(wanted), {account: tuple(each) for account, each in coverage.items()})
 
 
-def run(catalog: Catalog, delivered: Iterable[Delivered], accounts: Mapping[str, Account] | None = None) -> Replay:
+def run(
+    catalog: Catalog,
+    delivered: Iterable[Delivered],
+    accounts: Mapping[str, Account] | None = None,
+    overrides: Overrides = NONE,
+) -> Replay:
     """Replay the deliveries, all of a minute in one object."""
     by_minute: dict[datetime, list[UsageEvent]] = defaultdict(list)
     for minute, event in delivered:
         by_minute[START + timedelta(minutes=minute)].append(event)
-    replay = Replay(catalog, accounts or {})
+    replay = Replay(catalog, accounts or {}, overrides=overrides)
     for moment in sorted(by_minute):
         replay.tick(moment, [arrival(by_minute[moment])])
     return replay

@@ -10,6 +10,8 @@ import pytest
 from tests.template.code import folder_of, settings_of
 from tests.template.reading import Node, Template
 
+from usage_anomaly.search import retention
+
 OF_WORKFLOW_AND_ALERTS = 5  # figures that monitoring asks for beside two of each function
 
 
@@ -69,11 +71,13 @@ def test_costs_count_the_alarms_and_figures_that_there_are(sections: dict[str, s
     assert f"| {figures * 12 * 730 * 0.01 / 1_000:.2f} * |" in sections["Costs"]
 
 
-def test_nobody_is_told_that_usage_events_are_deleted(sections: dict[str, str], template: Template) -> None:
-    """Nothing deletes an index yet: a promise about retention is one about other people's data."""
-    said_so = "older events are refused; indexes are not deleted yet"
+def test_what_is_said_of_retention_is_what_is_done(sections: dict[str, str], template: Template) -> None:
+    """A promise about retention is one about other people's data."""
+    said_so = f"deleted {['no', 'one', 'two'][retention.GRACE_DAYS]} days later"
     assert said_so in template.parameters["UsageRetentionDays"]["Description"]
     assert said_so in sections["Parameters"]
+    variables = template.functions()["RollUp"]["Environment"]["Variables"]
+    assert variables["RETENTION_DAYS"] == {"Ref": "UsageRetentionDays"}
 
 
 def test_first_deployment_on_a_domain_with_roles_of_its_own_is_kept(sections: dict[str, str]) -> None:

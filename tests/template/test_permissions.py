@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.template.reading import Node, Template, listed, walk
 
 # (resource, action): why nothing narrower than everything is offered.
@@ -131,8 +133,8 @@ def test_only_roles_reach_the_domain(template: Template) -> None:
 
 
 def test_each_role_has_the_methods_and_paths_of_its_class(template: Template) -> None:
-    """Who searches must not write, and only the set-up deletes."""
-    readers = {"DetectRole", "EstimateCostRole", "FindEvidenceRole", "MonitorHealthRole", "RedriveRole"}
+    """Who searches must not write, and only the set-up and who forgets delete."""
+    readers = {"DetectRole", "EstimateCostRole", "FindEvidenceRole", "MonitorHealthRole", "RedriveRole", "RollUpRole"}
     writers = {"IngestRole", "RecordAnomalyRole", "RedriveRole"}
     for role, statements in entering(template).items():
         ways = {(method.removeprefix("es:ESHttp"), path) for _, methods, path in statements for method in methods}
@@ -141,6 +143,10 @@ def test_each_role_has_the_methods_and_paths_of_its_class(template: Template) ->
             allowed |= {("Get", ""), ("Head", ""), ("Post", "/usage-*/_search")}
         if role in writers:
             allowed |= {("Post", "/_bulk"), ("Post", "/usage-*"), ("Put", "/usage-*")}
+        if role in ("DetectRole", "RollUpRole"):
+            allowed |= {("Post", "/usage-profiles/_*"), ("Put", "/usage-profiles/_*")}
+        if role == "RollUpRole":
+            allowed |= {("Post", "/_bulk"), ("Delete", "/usage-*")}
         if role == "ConfigureSearchRole":
             allowed |= {(method, "") for method in ("Delete", "Get", "Head", "Post", "Put")}
         assert ways == allowed, role
@@ -163,6 +169,18 @@ def test_what_may_search_reaches_the_domain_and_nothing_else_does(template: Temp
         if "SEARCH_ENDPOINT" in each.get("Environment", {}).get("Variables", {})
     }
     assert set(entering(template)) == told == set(granted(template))
+
+
+def test_detect_may_read_the_one_parameter_of_limits_and_no_other(template: Template) -> None:
+    """Other parameters hold secrets; and where no limits are set, the right to read any is not needed."""
+    (found,) = [it for _, action, it in grants(template) if action.startswith("ssm:")]
+    place = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${LimitsParameter}"
+    assert (found["Action"], found["Resource"]) == ("ssm:GetParameter", {"Fn::Sub": place})
+    own = template.resources["DetectRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    assert {"Fn::If": ["TakeLimits", found, {"Ref": "AWS::NoValue"}]} in own
+    pattern = re.compile(template.parameters["LimitsParameter"]["AllowedPattern"])
+    names = ("", "/usage-anomaly/limits", "limits", "/*", "/a b", "arn:aws:ssm:eu-central-1:1:parameter/a")
+    assert [bool(pattern.fullmatch(name)) for name in names] == [True, True, False, False, False, False]
 
 
 def test_stored_things_are_encrypted_with_our_key(template: Template) -> None:

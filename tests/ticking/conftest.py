@@ -9,6 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from usage_anomaly.anomalies.overrides import NONE, Overrides
 from usage_anomaly.anomalies.rules import Pair
 from usage_anomaly.bench import Reader
 from usage_anomaly.catalog import Catalog
@@ -168,5 +169,7 @@ def make_table(name: str = "state") -> Table:
     )
 
 
-def reader_of(catalog: Catalog, history: MemoryHistory, accounts: dict[str, Account]) -> Reader:
-    return Reader(history=history, catalog=catalog, account=accounts.get, prices_date="2026-07-20")
+def reader_of(
+    catalog: Catalog, history: MemoryHistory, accounts: dict[str, Account], overrides: Overrides = NONE
+) -> Reader:
+    return Reader(history=history, catalog=catalog, account=accounts.get, prices_date="2026-07-20", overrides=overrides)

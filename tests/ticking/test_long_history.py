@@ -114,8 +114,8 @@ def volumes_of_old_machines(make: Making) -> None:
 def first_use_of_a_region(make: Making, *, known: bool = False) -> None:
     """After three weeks in one region something runs in another, which was not used, or was two weeks ago."""
     if known:
-        make(10 * DAY, ["r-old"], usd=0.1, region="eu-west-3")
-    make(NOW, [f"r-{n}" for n in range(2)], usd=0.1, region="eu-west-3")
+        make(10 * DAY, ["r-old"], usd=0.1, region="eu-west-3", account_id=OTHERS[0])
+    make(NOW, [f"r-{n}" for n in range(4)], usd=0.1, region="eu-west-3", account_id=OTHERS[0])
 
 
 def what_is_done_every_day(make: Making) -> None:
@@ -158,7 +158,7 @@ def a_day_of_something_else_comes_late(make: Making) -> None:
     """Thirteen days of an account are known, one too few to call a region new; then a volume of a fourteenth comes late."""
     for day in range(10, 23):
         make(day * DAY + 480, [f"f-{day}-{n}" for n in range(3)], usd=0.1, account_id=OTHERS[1], delay=DAY - 480)
-    make(NOW - 120, [f"n-{n}" for n in range(3)], usd=0.1, account_id=OTHERS[1], region="eu-west-3")
+    make(NOW - 120, [f"n-{n}" for n in range(4)], usd=0.1, account_id=OTHERS[1], region="eu-west-3")
     make(NOW - 60, ["elsewhere"], usd=0.1, account_id=OTHERS[2])  # a tick after which they are no news any more
     make(6 * DAY, ["vol-1"], kind=EBS, account_id=OTHERS[1], delay=NOW - 6 * DAY)
 
@@ -230,7 +230,7 @@ CASES: dict[str, list[Callable[[Making], None]]] = {
 # What a replay opens at the end of each, so that the comparison is one of something.
 OPENED: dict[str, set[Pair]] = {
     "old resources": {(OTHERS[2], EC2), (ACCOUNT, ECS)},
-    "news": {(OTHERS[3], EC2), (ACCOUNT, EC2), (ORGANIZATION, EC2), (ACCOUNT, LAMBDA)},
+    "news": {(OTHERS[3], EC2), (OTHERS[0], EC2), (ORGANIZATION, EC2), (ACCOUNT, LAMBDA)},
     "shared before": set(),
     "shared": {(ORGANIZATION, EC2)},
     "a wave": {(ORGANIZATION, EC2)},

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from moto import mock_aws
 from tests.anomalies.test_series import START, event
 from tests.replay.driving import Delivered, run
@@ -18,6 +20,7 @@ from tests.replay.test_promises import ACCOUNTS, schedules
 from tests.ticking.conftest import Executions, MemoryHistory, make_table, reader_of
 
 from usage_anomaly.anomalies.life_cycle import WATERMARK, Due, Told
+from usage_anomaly.anomalies.overrides import NONE, Limits, Overrides
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.directory import Directory
@@ -33,9 +36,16 @@ def always() -> float:
     return 60.0
 
 
-def one_tick(catalog: Catalog, history: MemoryHistory, table: Table, executions: Executions, minute: int) -> Report:
+def one_tick(
+    catalog: Catalog,
+    history: MemoryHistory,
+    table: Table,
+    executions: Executions,
+    minute: int,
+    overrides: Overrides = NONE,
+) -> Report:
     now = START + timedelta(minutes=minute)
-    return tick(reader_of(catalog, history, ACCOUNTS), table, executions.start, now, always)
+    return tick(reader_of(catalog, history, ACCOUNTS, overrides), table, executions.start, now, always)
 
 
 def told(table: Table) -> tuple[Told, ...]:
@@ -66,7 +76,7 @@ def test_an_incident_is_told_once_and_its_snapshot_says_it_all(catalog: Catalog,
 
 
 def visit_due_minutes(
-    catalog: Catalog, history: MemoryHistory, table: Table, executions: Executions, last: int, before: int
+    visit: Callable[[int], object], history: MemoryHistory, table: Table, last: int, before: int
 ) -> None:
     """The minutes between two arrivals in which something is due; a deployment visits every minute."""
     newest = history.newest_ingest()
@@ -78,24 +88,26 @@ def visit_due_minutes(
         if not waits or min(waits) >= before:
             return
         last, said = min(waits), rows.load(table, ACCOUNT, KIND).told
-        one_tick(catalog, history, table, executions, last)
+        visit(last)
         if rows.load(table, ACCOUNT, KIND).told == said:  # nothing more to say before something arrives
             return
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
-@given(schedules())
-def test_a_deployment_tells_what_a_replay_tells(catalog: Catalog, schedule: list[Delivered]) -> None:
-    """Replay and deployment agree: same ids, same alerts at the same minutes, whatever the schedule."""
-    replay = run(catalog, schedule, ACCOUNTS)
+@given(schedules(), st.sampled_from([{}, {KIND: {ACCOUNT: 4}}, {"burn_rate_usd_per_hour": {"development": 40.0}}]))
+def test_a_deployment_tells_what_a_replay_tells(catalog: Catalog, schedule: list[Delivered], limits: Limits) -> None:
+    """Replay and deployment agree: same ids, same alerts at the same minutes, whatever the schedule and the limits."""
+    overrides = Overrides(limits)
+    replay = run(catalog, schedule, ACCOUNTS, overrides)
     history, executions = MemoryHistory(), Executions()
     with mock_aws():
         table = make_table()
+        visit = partial(one_tick, catalog, history, table, executions, overrides=overrides)
         arrivals = sorted({minute for minute, _ in schedule})
         for last, minute in zip([arrivals[0], *arrivals], arrivals, strict=False):
-            visit_due_minutes(catalog, history, table, executions, last, minute)
+            visit_due_minutes(visit, history, table, last, minute)
             history.ingest(START + timedelta(minutes=minute), [each for at, each in schedule if at == minute])
-            one_tick(catalog, history, table, executions, minute)
+            visit(minute)
         deployed = {each.id: (each.alerts, each.closed_reason, each.joined_to) for each in told(table)}
     replayed = {
         each.id: (each.alerts, each.closed_reason, each.joined_to) for each in replay.told.get((ACCOUNT, KIND), [])

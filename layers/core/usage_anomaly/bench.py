@@ -18,7 +18,8 @@ import msgspec
 
 from usage_anomaly.anomalies.extents import Extent, Extents
 from usage_anomaly.anomalies.life_cycle import Told, View
-from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasable, rules_of, told_each
+from usage_anomaly.anomalies.overrides import NONE, Overrides
+from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, cap_of, releasable, rules_of, told_each
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.coverage import Coverage
@@ -38,6 +39,7 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
     catalog: Catalog
     account: Callable[[str], Account | None]
     prices_date: str
+    overrides: Overrides = NONE
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,7 +169,7 @@ def _organization(reader: Reader, asked: _Asked) -> Bench:
     extents: list[Extent] = []
     cap = cache(partial(_cap, reader, kind))
     shares = reader.catalog.kind_of(kind).keep != "tally"  # a busy kind's callers are too many
-    rules = rules_of(reader.catalog, asked.pair, asked.which)
+    rules = rules_of(reader.catalog, asked.pair, asked.which, reader.overrides)
     if first is not None and (
         asked.told or unusual(reader.history, kind, cap, rules, asked.coverage, first, asked.end, shares=shares)
     ):
@@ -188,7 +190,7 @@ def _organization(reader: Reader, asked: _Asked) -> Bench:
 
 def _judge(reader: Reader, asked: _Asked, judged: Judged, first: int) -> list[Extent]:
     """All extents that can be told from three days before the news on."""
-    rules = rules_of(reader.catalog, asked.pair, asked.which, since=first - MEMORY, judged_from=first - REACH)
+    rules = rules_of(reader.catalog, asked.pair, asked.which, reader.overrides, first - MEMORY, first - REACH)
     extents = Extents(judged, rules, asked.coverage)
     extents.refresh(rules.since)
     return extents.all()
@@ -213,8 +215,8 @@ def _reaching_back(news: datetime, told: Sequence[Told]) -> datetime:
 
 
 def _cap(reader: Reader, kind: str, account_id: str) -> int:
-    """What of an account's use in a bucket counts for the organization: up to its own limit."""
-    return limit_of(reader.catalog, (account_id, kind), account_type(reader.account(account_id)))
+    """What of an account's use in a bucket counts for the organization."""
+    return cap_of(reader.catalog, (account_id, kind), account_type(reader.account(account_id)), reader.overrides)
 
 
 def _members(reader: Reader, kind: str, cut: int, end: datetime) -> list[Series]:

@@ -14,7 +14,7 @@ from datetime import datetime
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection.judging import MEMORY, Rules
 from usage_anomaly.detection.limits import FIGURES
-from usage_anomaly.detection.readiness import first_use_lacks
+from usage_anomaly.detection.readiness import baseline_lacks
 from usage_anomaly.history import Doer, History
 from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, bucket_of, bucket_start
 from usage_anomaly.totals import CappedTotal, Trait, traits
@@ -41,14 +41,10 @@ def unusual(
     """
     total = total_of(history, kind, cap, first - BUCKETS_PER_HOUR, end)
     used = total.used_since(first)
-    if any(
-        total.quantity(last - window.buckets + 1, last) >= rules.floor(window.buckets)
-        for last in used
-        for window in rules.windows
-    ):
+    if any(total.quantity(last - length + 1, last) >= bound for last in used for length, bound in _bounds(rules)):
         return True
     days = {each // BUCKETS_PER_DAY * BUCKETS_PER_DAY for each in used}
-    ready = shares and any(first_use_lacks(coverage, each) is None for each in days)
+    ready = shares and any(baseline_lacks(coverage, each) is None for each in days)
     return ready and _shares_something_new(history, kind, first, end)
 
 
@@ -60,6 +56,16 @@ def note_shared(history: History, kind: str, total: CappedTotal, first: int, end
     before = bucket_start(first - BUCKETS_PER_DAY - MEMORY), bucket_start(low)
     for trait in sorted(_shared(total, rows, first)):
         _note(total, history.doers(kind, *before, trait), trait)
+
+
+def _bounds(rules: Rules) -> list[tuple[int, int]]:
+    """Lengths of windows, and the least use in them that any detector tells of."""
+    longest = max(each.buckets for each in rules.windows)
+    usual = (each.buckets for each in FIGURES.baseline.windows if each.buckets <= longest)
+    return [
+        *((each.buckets, rules.limit * each.factor) for each in rules.windows),
+        *((each, rules.floor(each)) for each in usual),
+    ]
 
 
 def _shares_something_new(history: History, kind: str, first: int, end: datetime) -> bool:

@@ -13,10 +13,9 @@ from typing import Protocol
 
 import msgspec
 
-from usage_anomaly.coverage import NOWHERE
 from usage_anomaly.errors import UsageAnomalyError
 from usage_anomaly.resources import MEDIAN_OF, holder, resources
-from usage_anomaly.series import BUCKETS_PER_DAY, Past, Series, bucket_of, bucket_start
+from usage_anomaly.series import BUCKETS_PER_DAY, NEVER, Past, Series, bucket_of, bucket_start
 from usage_anomaly.totals import Trait
 from usage_anomaly.usage import UsageEvent
 
@@ -133,7 +132,7 @@ def know_launchers(history: History, account_id: str, kind: str, series: Series)
 
     Only what replaces older machines depends on them.
     """
-    uses = series.uses(series.cut, NOWHERE)
+    uses = series.uses(series.cut, NEVER)
     names = frozenset(each.launcher_id for each in uses if each.launcher_id and each.image_id)
     if not names:
         return False

@@ -15,10 +15,12 @@ from msgspec.structs import force_setattr
 
 from usage_anomaly.anomalies.extents import Extent, Extents
 from usage_anomaly.anomalies.life_cycle import WATERMARK, Due, Tick, Told, View, due, update
-from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, limit_of, releasable, rules_of, told_each
+from usage_anomaly.anomalies.overrides import NONE, Overrides
+from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, cap_of, releasable, rules_of, told_each
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import ATTEMPTS, Catalog
 from usage_anomaly.coverage import Coverage
+from usage_anomaly.detection.judging import Rules, Verdict
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
 from usage_anomaly.seen import KEY_BYTES, Seen
 from usage_anomaly.series import Series, bucket_of
@@ -77,9 +79,11 @@ class Replay:
         kinds: frozenset[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
+        overrides: Overrides = NONE,
     ) -> None:
         self.catalog = catalog
         self.accounts = accounts
+        self.overrides = overrides
         self.counts = Counts()
         self.series: dict[Pair, Series] = {}
         self.told: dict[Pair, list[Told]] = {}
@@ -110,7 +114,7 @@ class Replay:
             for each in (pair, (ORGANIZATION, kind)):
                 touched[each] = min(bucket, touched.get(each, bucket))
             total = self._totals.setdefault(kind, CappedTotal())
-            cap = limit_of(self.catalog, pair, self._type(account_id))
+            cap = cap_of(self.catalog, pair, self.type_of(account_id), self.overrides)
             total.put(account_id, bucket, self.series[pair].quantity(bucket, bucket), cap)
         self._note_shared()
         now = self._now = Tick(minute=minute, watermark=minute - WATERMARK)
@@ -152,6 +156,27 @@ class Replay:
         """How an extent of the pair stands now."""
         name, catalog = pair[1], self.catalog
         return view(self.members(pair), extent, releasable=releasable(catalog, name), each=told_each(catalog, name))
+
+    def type_of(self, account_id: str) -> AccountType:
+        """Whose limits hold for an account."""
+        return self._types.get(account_id, "unknown")
+
+    def rules(self, pair: Pair) -> Rules:
+        """What the pair is judged by."""
+        return rules_of(self.catalog, pair, self.type_of(pair[0]), self.overrides)
+
+    def judged(self, pair: Pair) -> Series | CappedTotal:
+        """What is judged of a pair. Raises KeyError where it has no use."""
+        return self._totals[pair[1]] if pair[0] == ORGANIZATION else self.series[pair]
+
+    def compared(self, pair: Pair, bucket: int) -> list[Verdict]:
+        """Every comparison for the windows of the pair that end with a bucket, in the light of all that was read.
+
+        The walk begins anew, because the extents that a replay keeps remember only its last part.
+        """
+        extents = Extents(self.judged(pair).until(bucket), self.rules(pair), self._coverage[pair[0]])
+        extents.refresh(0)
+        return extents.compared(bucket)
 
     def coverage(self, account_id: str) -> Coverage:
         """Which days of an account, or of the whole organization, are known."""
@@ -252,10 +277,9 @@ class Replay:
 
     def _judge(self, pair: Pair, bucket: int) -> None:
         extents = self._extents.get(pair)
-        rules = rules_of(self.catalog, pair, self._type(pair[0]))
+        rules = self.rules(pair)
         if extents is None:
-            judged = self._totals[pair[1]] if pair[0] == ORGANIZATION else self.series[pair]
-            extents = self._extents[pair] = Extents(judged, rules, self._coverage[pair[0]])
+            extents = self._extents[pair] = Extents(self.judged(pair), rules, self._coverage[pair[0]])
         extents.refresh(bucket, rules)
 
     def _step(self, pair: Pair, now: Tick) -> None:
@@ -268,9 +292,6 @@ class Replay:
         after, owners = update(pair[1], pair[0], told, ranges, views.__getitem__, now)
         self.told[pair] = after
         self._due[pair] = [each for owner, seen in zip(owners, views, strict=True) for each in due(after[owner], seen)]
-
-    def _type(self, account_id: str) -> AccountType:
-        return self._types.get(account_id, "unknown")
 
     def _split(self, pair: Pair) -> tuple[list[Extent], list[Extent]]:
         """The extents that tell and the recorded ones, of the kinds and the time that are to be judged."""

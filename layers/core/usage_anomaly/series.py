@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -25,6 +26,7 @@ from usage_anomaly.usage import UsageEvent
 BUCKET_SECONDS = 300
 BUCKETS_PER_HOUR = 12
 BUCKETS_PER_DAY = 288
+NEVER = 1 << 62  # later than any bucket
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -51,7 +53,7 @@ class Judged(Protocol):
     def taken_off(self, low: int, high: int, launched: Sequence[Range]) -> int: ...
     def truncated(self, low: int, high: int) -> int: ...
     def counts(self, low: int, high: int) -> Iterable[tuple[int, int]]: ...
-    def news(self, end: int, memory: int) -> tuple[int, list[Place]] | None: ...
+    def news(self, end: int, memory: int) -> Mapping[Place, int]: ...
     def quantity_at(self, where: Collection[Place], low: int, high: int) -> int: ...
     def replacing(self, low: int, end: int) -> int: ...
 
@@ -76,6 +78,7 @@ class Series:
     def __init__(self, *, tally: bool = False, past: Past | None = None) -> None:
         self._tally = tally
         self._past = past or Past()
+        self._end = NEVER
         self._buckets: dict[int, Bucket] = {}
         self._ledger = Ledger()
         self._known: set[tuple[str, str | None]] = set()
@@ -125,7 +128,7 @@ class Series:
         if bucket is None:
             bucket = self._buckets[number] = Bucket()
         if event.direction != "release" and event.quantity and not event.dry_run:
-            for place in places(event.region, event.group):
+            for place in self._places_of(event):
                 _insert(self._places.setdefault(place, []), number)
         if not self._tally:
             insort(bucket.events, event, key=order)
@@ -142,8 +145,13 @@ class Series:
 
     def used_since(self, bucket: int) -> list[int]:
         """The buckets with use from `bucket` on, in order."""
-        keys = self._gross.keys
-        return [key for key in keys[bisect_left(keys, bucket) :] if self._gross.at(key) > 0]
+        return [key for key in self._gross.between(bucket, self._end) if self._gross.at(key) > 0]
+
+    def until(self, bucket: int) -> Series:
+        """The same series, as if nothing had been used after a bucket; to be asked only, not added to."""
+        until = copy(self)
+        until._end = bucket  # noqa: SLF001 - its own
+        return until
 
     def first_used(self, low: int, high: int) -> int:
         """The first bucket with use in [low, high]; `high` where there is none."""
@@ -190,20 +198,19 @@ class Series:
         """The buckets of [low, high] in which something counts, with the gross use."""
         return ((key, self._gross.at(key)) for key in self._gross.between(low, high))
 
-    def news(self, end: int, memory: int) -> tuple[int, list[Place]] | None:
-        """The places used in the day that ends with bucket `end` and not in the `memory` buckets before it, and since when."""
-        low, found, since = end - BUCKETS_PER_DAY + 1, list[Place](), end
+    def news(self, end: int, memory: int) -> dict[Place, int]:
+        """The places used in the day that ends with bucket `end` and not in the `memory` buckets before it, since when."""
+        low, found = end - BUCKETS_PER_DAY + 1, dict[Place, int]()
         for place, used in self._places.items():
             at = bisect_left(used, low)
             if at < len(used) and used[at] <= end and (at == 0 or used[at - 1] < low - memory):
-                found.append(place)
-                since = min(since, used[at])
-        return (since, sorted(found)) if found else None
+                found[place] = used[at]
+        return found
 
     def quantity_at(self, where: Collection[Place], low: int, high: int) -> int:
         """Gross use in [low, high] in any of these places."""
         uses = self.uses(low, high)
-        return sum(each.quantity for each in uses if any(place in where for place in places(each.region, each.group)))
+        return sum(each.quantity for each in uses if any(place in where for place in self._places_of(each)))
 
     def replacing(self, low: int, end: int) -> int:
         """How much of the use in [low, end] replaces what its group ran before with another image.
@@ -211,14 +218,18 @@ class Series:
         A group (Auto Scaling, a node pool) may so double for a while: as many new ones as older ones ran a day before,
         counting all new ones of the day that still run.
         """
+        if not self._groups:
+            return 0
         first, before, replaced = bucket_start(end - BUCKETS_PER_DAY + 1), bucket_start(low), 0
         until = bucket_start(end + 1)
         for name in {each.launcher_id for each in self.uses(low, end) if each.launcher_id and each.image_id}:
-            launches = [each for each in self._groups[name] if each.event_time < until]
-            old = [each for each in launches if each.event_time < first]
-            known = {each.image_id for each in old}
-            new = [each for each in launches if each.event_time >= first and each.image_id not in known]
-            if sum(self._running(each, until) for each in new) <= sum(self._running(each, before) for each in old):
+            launches = self._groups[name]
+            last, day = (bisect_left(launches, each, key=_when) for each in (until, first))
+            old, known = launches[:day], {each.image_id for each in launches[:day]}
+            new = [each for each in launches[day:last] if each.image_id not in known]
+            if new and sum(self._running(each, until) for each in new) <= sum(
+                self._running(each, before) for each in old
+            ):
                 replaced += sum(self._counted(each) for each in new if each.event_time >= before)
         return replaced
 
@@ -269,6 +280,10 @@ class Series:
                 self._standing.touch(key)
                 self._gone.touch(key)
         return worth
+
+    def _places_of(self, event: UsageEvent) -> list[Place]:
+        """A busy kind's callers are too many to keep."""
+        return [each for each in places(event) if not self._tally or each.what != "actor"]
 
     def _running(self, event: UsageEvent, moment: datetime) -> int:
         """How many of what an event launched had not been seen released at a moment."""
@@ -353,6 +368,10 @@ def _part(event: UsageEvent, quantity: int, counted: Sequence[Resource]) -> Usag
         gpus=of(event.gpus),
         gib=of(event.gib),
     )
+
+
+def _when(event: UsageEvent) -> datetime:
+    return event.event_time
 
 
 def _insert(buckets: list[int], bucket: int) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Literal, Protocol
 
 import msgspec
 
 from usage_anomaly.callers import principal
 from usage_anomaly.places import Place
-from usage_anomaly.series import Range
+from usage_anomaly.series import NEVER, Range
 from usage_anomaly.sums import Sums
 
 
@@ -65,6 +66,7 @@ class CappedTotal:
     """
 
     def __init__(self) -> None:
+        self._end = NEVER
         self._parts: dict[int, dict[str, int]] = {}
         self._gross = Sums(lambda key: sum(self._parts[key].values()))
         self._seen: dict[Trait, list[tuple[int, str]]] = defaultdict(list)  # in order, each pair once
@@ -104,8 +106,13 @@ class CappedTotal:
         return False
 
     def used_since(self, bucket: int) -> list[int]:
-        keys = self._gross.keys
-        return [key for key in keys[bisect_left(keys, bucket) :] if self.quantity(key, key) > 0]
+        return [key for key in self._gross.between(bucket, self._end) if self.quantity(key, key) > 0]
+
+    def until(self, bucket: int) -> CappedTotal:
+        """The same total, as if nothing had been used after a bucket; to be asked only, not added to."""
+        until = copy(self)
+        until._end = bucket  # noqa: SLF001 - its own
+        return until
 
     def first_used(self, low: int, high: int) -> int:
         return next((key for key in self._gross.between(low, high) if self.quantity(key, key) > 0), high)
@@ -129,9 +136,9 @@ class CappedTotal:
         """Always 0: confidence is said by the accounts' own findings."""
         return 0
 
-    def news(self, end: int, memory: int) -> tuple[int, list[Place]] | None:
+    def news(self, end: int, memory: int) -> Mapping[Place, int]:
         """Never any: a region is new to an account."""
-        return None
+        return {}
 
     def quantity_at(self, where: Collection[Place], low: int, high: int) -> int:
         """Always 0: as above."""

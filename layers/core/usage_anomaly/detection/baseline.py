@@ -9,7 +9,7 @@ days before it, as far as they are known: late records lead to the same profile 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from itertools import accumulate
 from math import exp, lgamma, log, log1p, sqrt
 
 import msgspec
@@ -25,6 +25,7 @@ SMOOTHED = 2  # slots on either side: jobs jitter, and clocks change by an hour 
 LEAST_PHI = 1.001  # of a Poisson process it is 1, where the negative binomial has no parameters
 EXACT_TERMS = 64
 _SATURDAY = 5
+EDGE = RULE.edge_hours * BUCKETS_PER_HOUR
 
 Counts = Callable[[int, int], Iterable[tuple[int, int]]]
 
@@ -42,34 +43,48 @@ class Profile(msgspec.Struct, frozen=True):
     days: int
 
     def expected(self, end: int) -> float:
-        """The mean use in the window that ends with bucket `end`."""
+        """The mean use in the window that ends with bucket `end`.
+
+        The weekday is the busiest of those that it may be: its own in UTC, that of another time zone, and for days that of the
+        day before, which the window holds most of.
+        """
         slot = end % BUCKETS_PER_DAY * len(self.means) // BUCKETS_PER_DAY
-        return self.means[slot] * self.weekdays[bucket_start(end).weekday()]
+        before = BUCKETS_PER_DAY - 1 if len(self.means) == 1 else EDGE
+        return self.means[slot] * max(
+            self.weekdays[_weekday(each // BUCKETS_PER_DAY)] for each in (end - before, end, end + EDGE)
+        )
 
     def score(self, end: int, amount: float) -> float:
         """-log10 of the chance of so much or more in the window that ends with bucket `end`."""
         return tail(amount, self.expected(end), self.phi)
 
 
-def hourly(counts: Counts, days: Iterable[int]) -> Profile:
-    """The profile of hours, from the known days before (since 1970, UTC).
+def profile(counts: Counts, days: Iterable[int], length: int = BUCKETS_PER_HOUR, cap: int | None = None) -> Profile:
+    """The profile of windows of `length` buckets (hours, or a day), from the known days before (since 1970, UTC).
 
-    `counts(low, high)` gives the used buckets in [low, high] with their quantity. Hours that are unusual themselves are
-    taken down to what was still usual, so that no incident becomes normal; the first look leaves out each half hour's
-    largest day, so that an incident cannot hide itself.
+    `counts(low, high)` gives the used buckets in [low, high] with their quantity; each half hour counts up to `cap`. Hours that
+    are unusual themselves are taken down to what was still usual, so that no incident becomes normal; the first look leaves
+    out each half hour's largest day, so that an incident cannot hide itself.
     """
-    hours = {each: _hours(counts, each) for each in days}
+    if length == BUCKETS_PER_DAY:
+        return _daily({each: sum(_halves(counts, each, 1, cap)) for each in days})
+    hours = {each: _hours(_halves(counts, each, length // SLOT, cap), length // SLOT) for each in days}
     first = _fit(hours, trimmed=True)
     tamed = {each: _tamed(first, each, found) for each, found in hours.items()}
     return _fit(tamed, trimmed=False)
 
 
-def daily(totals: Mapping[int, float]) -> Profile:
-    """The profile of days, from the use of each known day before."""
+def needed(days: int, *, running: bool) -> float:
+    """The score from which a window is unusual: higher where few days are known, lower while an anomaly is open."""
+    return RULE.score_open if running else RULE.score * (1 + RULE.young / max(1, days))
+
+
+def _daily(totals: Mapping[int, float]) -> Profile:
     level = sum(totals.values()) / max(1, len(totals))
     mean, weekdays = level + 1 / RULE.days, _weekdays(totals)
     scatter = sum((use - (usual := mean * weekdays[_weekday(day)])) ** 2 / usual for day, use in totals.items())
-    return Profile((mean,), weekdays, max(LEAST_PHI, scatter / max(1, len(totals) - 1)), len(totals))
+    phi = max(LEAST_PHI, scatter / max(1, len(totals) - 1))
+    return Profile((mean * _trend(totals),), weekdays, phi, len(totals))
 
 
 def tail(amount: float, mean: float, phi: float) -> float:
@@ -93,9 +108,9 @@ def tail(amount: float, mean: float, phi: float) -> float:
 def finding(
     end: int, window: int, amount: int, usual: Profile, scored: float, *, scope: Scope, unit: str, confidence: float
 ) -> Finding:
-    """The finding for the window of so many buckets that ends with `end`; its score is 1 - threshold / score."""
+    """The finding for the window of so many buckets that ends with `end`; its score is 1 - threshold / score, at least 0."""
     expected = usual.expected(end)
-    at = "in a day" if window == BUCKETS_PER_DAY else "at this hour"
+    at = "in a day" if window == BUCKETS_PER_DAY else "at this time"
     return Finding(
         detector="baseline",
         scope=scope,
@@ -105,7 +120,7 @@ def finding(
         window_minutes=window * 5,
         actual=float(amount),
         expected=round(expected, 2),
-        score=round(1 - RULE.score / scored, 4),
+        score=round(max(0.0, 1 - RULE.score / scored), 4),
         confidence=confidence,
         reason=f"{amount:,} {unit} in {window * 5:,} minutes, usual {at} {said(expected)} ({usual.days} days known)",
     )
@@ -116,19 +131,26 @@ def said(mean: float) -> str:
     return f"{mean:,.0f}" if mean >= 10 else f"{mean:,.1f}".removesuffix(".0")
 
 
-Hours = dict[int, float]  # by half hour of the day: the use in the hour before its end; those without any are left out
+Hours = dict[
+    int, float
+]  # by half hour of the day: the use in the window before its end; those without any are left out
 
 
-def _hours(counts: Counts, day: int) -> Hours:
-    """The trailing hours of one day with use."""
-    low = day * BUCKETS_PER_DAY
-    found: Hours = {}
-    for bucket, quantity in counts(low - SLOT, low + BUCKETS_PER_DAY - 1):
-        slot = (bucket - low) // SLOT
-        for each in (slot, slot + 1):
-            if 0 <= each < SLOTS:
-                found[each] = found.get(each, 0.0) + quantity
-    return found
+def _halves(counts: Counts, day: int, width: int, cap: int | None) -> list[int]:
+    """The use in each half hour of a day, and in the `width` - 1 before it."""
+    low, begin = day * BUCKETS_PER_DAY, width - 1
+    halves = [0] * (begin + SLOTS)
+    for bucket, quantity in counts(low - begin * SLOT, low + BUCKETS_PER_DAY - 1):
+        halves[(bucket - low) // SLOT + begin] += quantity
+    return halves if cap is None else [min(cap, each) for each in halves]
+
+
+def _hours(halves: Sequence[int], width: int) -> Hours:
+    """The windows of so many half hours that end on one day, those with use."""
+    if not any(halves):
+        return {}
+    sums = [0, *accumulate(halves)]
+    return {slot: float(use) for slot in range(SLOTS) if (use := sums[slot + width] - sums[slot])}
 
 
 def _fit(hours: dict[int, Hours], *, trimmed: bool) -> Profile:
@@ -147,8 +169,19 @@ def _fit(hours: dict[int, Hours], *, trimmed: bool) -> Profile:
         for slot in range(SLOTS)
     )
     dispersion = _dispersion(hours, means, largest if trimmed and number > 1 else None, divisor)
-    weekdays = _weekdays({day: sum(found.values()) for day, found in hours.items()})
-    return Profile(means, weekdays, max(LEAST_PHI, dispersion), number)
+    totals = {day: sum(found.values()) for day, found in hours.items()}
+    trend = 1.0 if trimmed else _trend(totals)
+    return Profile(tuple(mean * trend for mean in means), _weekdays(totals), max(LEAST_PHI, dispersion), number)
+
+
+def _trend(totals: Mapping[int, float]) -> float:
+    """How much more the last days brought than all of them, shrunk by one day of the mean; never less than 1.
+
+    A service that grows is ahead of its own four weeks; a past that was busier than last week is still the past.
+    """
+    last = sorted(totals)[-RULE.trend_days :]
+    level = sum(totals.values()) / max(1, len(totals))
+    return max(1.0, (sum(totals[day] for day in last) / level + 1) / (len(last) + 1)) if level else 1.0
 
 
 def _around(sums: Sequence[float], slot: int) -> float:
@@ -199,4 +232,5 @@ def _tamed(usual: Profile, day: int, hours: Hours) -> Hours:
 
 
 def _weekday(day: int) -> int:
-    return (bucket_start(0) + timedelta(days=day)).weekday()
+    """Of a day since 1970, which began on a Thursday; Monday is 0."""
+    return (day + 3) % 7

@@ -12,10 +12,11 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection.limits import FIGURES
-from usage_anomaly.series import BUCKETS_PER_DAY, bucket_start
+from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, bucket_start
 
 RULE = FIGURES.habit
 
@@ -23,34 +24,29 @@ Measure = Callable[[int, int], int]
 
 
 def habit(
-    measure: Measure, end: int, length: int, amount: int, coverage: Coverage, running_since: int | None
+    measure: Measure,
+    end: int,
+    length: int,
+    amount: float,
+    coverage: Coverage,
+    running_since: int | None,
+    *,
+    nets: bool = False,
 ) -> str | None:
     """Why the window of `length` buckets that ends with bucket `end` is a habit, or None.
 
     `measure(low, high)` sums the judged quantity over buckets; `coverage` says which days of the account are
-    known; `running_since` is the start of the anomaly that is open at `end`.
+    known; `nets` that what is measured may be negative; `running_since` is the start of the anomaly that is open at `end`.
     """
-    floor = amount * RULE.share
     newest = min(end - length, end if running_since is None else running_since - 1)
-
-    def seen(day: int) -> bool | None:
-        middle = end - day * BUCKETS_PER_DAY
-        if middle > newest:
-            return None
-        last = min(middle + RULE.shift_buckets, newest)
-        if any(measure(each - length + 1, each) >= floor for each in range(middle - RULE.shift_buckets, last + 1)):
-            return True
-        return False if coverage.whole(middle - length + 1, middle) else None
-
-    weekend = _is_weekend(end)
-    days = {day: seen(day) for day in range(1, RULE.days + 1)}
-    alike = [
-        saw for day, saw in days.items() if saw is not None and _is_weekend(end - day * BUCKETS_PER_DAY) == weekend
-    ]
+    seen = _seen(measure, end, length, amount * RULE.share, coverage, newest, nets=nets)
+    weekend, days = _is_weekend(end), range(1, RULE.days + 1)
+    same = (day for day in days if _is_weekend(end - day * BUCKETS_PER_DAY) == weekend)
+    alike = [saw for day in same if (saw := seen(day)) is not None]
     hits = alike.count(True)
     if hits >= RULE.same_type_hits and 2 * hits >= len(alike):
         return f"{hits} of {len(alike)} {'weekend' if weekend else 'working'} days before saw two thirds of it at this hour"
-    week = [day for day in range(1, RULE.week_days + 1) if days[day]]
+    week = [day for day in range(1, RULE.week_days + 1) if seen(day)]
     if len(week) >= RULE.week_hits:
         return f"{len(week)} of the last {RULE.week_days} days saw two thirds of it at this hour"
     weeks = [week for week in range(1, RULE.weeks + 1) if seen(7 * week)]
@@ -62,11 +58,32 @@ def habit(
     return None
 
 
+def _seen(
+    measure: Measure, end: int, length: int, floor: float, coverage: Coverage, newest: int, *, nets: bool
+) -> Callable[[int], bool | None]:
+    """Asks whether a day before saw as much at this hour; None where nobody knows."""
+    step = 1 if length <= BUCKETS_PER_HOUR else RULE.shift_buckets // 3  # a day's sum moves slowly
+
+    @cache
+    def seen(day: int) -> bool | None:
+        middle = end - day * BUCKETS_PER_DAY
+        if middle > newest:
+            return None
+        first, last = middle - RULE.shift_buckets, min(middle + RULE.shift_buckets, newest)
+        # What a longer window lacks none of the shorter ones in it has; money is net, and may be less in the longer.
+        if (nets or measure(first - length + 1, last) >= floor) and any(
+            measure(each - length + 1, each) >= floor for each in range(first, last + 1, step)
+        ):
+            return True
+        return False if coverage.whole(middle - length + 1, middle) else None
+
+    return seen
+
+
 def _a_month(moment: datetime) -> set[int]:
     """How many days ago the same day of the month before was, counted from its beginning and from its end.
 
-    A day either way: the first or last day of a month may fall on a weekend. Only the first and last days of a month count
-    so: what happens once in its middle is no monthly job yet.
+    Only the first and last days of a month count so: what happens once in its middle is no monthly job yet.
     """
     last = monthrange(moment.year, moment.month)[1]
     before = monthrange(moment.year, moment.month - 1)[1] if moment.month > 1 else 31
@@ -75,7 +92,7 @@ def _a_month(moment: datetime) -> set[int]:
         days.add(before)
     if moment.day > last - RULE.month_edge:
         days.add(last)
-    return {day + shift for day in days for shift in range(-RULE.month_shift, RULE.month_shift + 1)}
+    return days
 
 
 def _is_weekend(bucket: int) -> bool:

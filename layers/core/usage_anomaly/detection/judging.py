@@ -7,20 +7,25 @@ gives what fired; `explain` gives every comparison, fired or not, from the same 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from operator import itemgetter
 
 import msgspec
 
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection import Finding, Scope, baseline, burn_rate, first_use, shared_use, threshold
+from usage_anomaly.detection.baseline import SLOT
 from usage_anomaly.detection.habit import Measure, habit
 from usage_anomaly.detection.limits import FIGURES, Window
 from usage_anomaly.detection.readiness import baseline_lacks, first_use_lacks
+from usage_anomaly.places import Place
 from usage_anomaly.resources import MICRO
 from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Judged, Range
 from usage_anomaly.totals import CappedTotal
 
 BASELINE, FIRST_USE = FIGURES.baseline, FIGURES.first_use
+_LAST = itemgetter(1)
 MEMORY = FIRST_USE.memory_days * BUCKETS_PER_DAY
 
 
@@ -43,15 +48,15 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     judged_from: int = 0
 
     def floor(self, length: int) -> int:
-        """The least use in so many buckets that baseline and first use tell of.
+        """The least use in so many buckets that the baseline tells of.
 
         For the organization the limit itself: its sum holds each account up to that account's own limit in every bucket, and
         one account alone is that account's anomaly.
         """
-        factor = next((each.factor for each in self.windows if each.buckets == length), 1)
+        factor = next(each.factor for each in BASELINE.windows if each.buckets == length)
         if self.scope == "organization":
             return self.limit * factor
-        return BASELINE.floor(self.limit * (factor if length > BUCKETS_PER_HOUR else 1))
+        return BASELINE.floor(self.limit * factor)
 
     def said(self, amount: float) -> str:
         return self.one if amount == 1 else self.unit
@@ -69,7 +74,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison of one detector: the window's length in buckets, what was compared, and what it has to exceed.
 
-    `finding` is there where it did; `excuse` says why that is recorded and not told, `idle` why the detector does not judge.
+    `finding` is there where it did; `excuse` says why that is recorded and not told, `idle` why the detector does not judge;
+    a baseline's `score` has to reach `needed` too.
     `peak` is thousandths of the bound.
     """
 
@@ -82,6 +88,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     idle: str | None = None
     expected: float | None = None
     score: float | None = None
+    needed: float | None = None
 
     @property
     def peak(self) -> int:
@@ -108,13 +115,16 @@ class Judge:
     def compared(self, bucket: int, standing: Standing) -> Iterator[Verdict]:
         """Every comparison for the windows that end with `bucket`."""
         idle = baseline_lacks(self.coverage, bucket)
-        yield from self._limits(bucket, standing, ready=idle is None)
+        for window in self.rules.windows:
+            yield self._limit(bucket, window, standing, ready=idle is None)
         if self.rules.burn_limit is not None:
             yield self._burn_rate(bucket, standing, self.rules.burn_limit)
-        yield from self._baseline(bucket, standing, idle)
+        for window in BASELINE.windows:
+            if window.buckets <= max(each.buckets for each in self.rules.windows):
+                yield self._baseline(bucket, window.buckets, standing, idle)
         yield from self._first_use(bucket, standing)
         if isinstance(self.series, CappedTotal):
-            yield self._shared(self.series, bucket)
+            yield self._shared(self.series, bucket, idle)
 
     def claimed(self, bucket: int) -> int:
         """The longest window of an hour or less that ends here above a limit, in buckets; 0 where none is."""
@@ -129,29 +139,28 @@ class Judge:
         )
         return max(above, default=0)
 
-    def _limits(self, bucket: int, standing: Standing, *, ready: bool) -> Iterator[Verdict]:
-        rules = self.rules
-        for window in rules.windows:
-            limit, length = rules.limit * window.factor, window.buckets
-            actual = self._use(bucket, length, standing)
-            if actual <= limit:
-                yield Verdict(detector="threshold", length=length, actual=actual, bound=limit)
-                continue
-            found = threshold.finding(
-                self.series,
-                bucket,
-                window,
-                actual=actual,
-                limit=limit,
-                scope=rules.scope,
-                unit=rules.said(actual),
-                whose=rules.whose,
+    def _limit(self, bucket: int, window: Window, standing: Standing, *, ready: bool) -> Verdict:
+        rules, length = self.rules, window.buckets
+        limit, actual = rules.limit * window.factor, self._use(bucket, window.buckets, standing)
+        if actual <= limit:
+            return Verdict(detector="threshold", length=length, actual=actual, bound=limit)
+        found = threshold.finding(
+            self.series,
+            bucket,
+            window,
+            actual=actual,
+            limit=limit,
+            scope=rules.scope,
+            unit=rules.said(actual),
+            whose=rules.whose,
+        )
+        if ready and limit and not rules.by_person:
+            excuse: str | None = "the baseline is ready and judges in its place"
+        else:
+            excuse = self._excuse(bucket, length, actual, standing) or self._replaced(
+                bucket, length, lambda rest: actual * rest <= limit
             )
-            if ready and limit and not rules.by_person:
-                excuse: str | None = "the baseline is ready and judges in its place"
-            else:
-                excuse = self._excuse(bucket, length, actual, standing)
-            yield Verdict(detector="threshold", length=length, actual=actual, bound=limit, finding=found, excuse=excuse)
+        return Verdict(detector="threshold", length=length, actual=actual, bound=limit, finding=found, excuse=excuse)
 
     def _burn_rate(self, bucket: int, standing: Standing, limit: float) -> Verdict:
         low = bucket - BUCKETS_PER_HOUR + 1
@@ -161,8 +170,14 @@ class Judge:
         if micro > limit * MICRO:
             found = burn_rate.finding(self.series, bucket, micro, limit, self.rules.whose)
             excuse = habit(
-                self.series.net_micro, bucket, BUCKETS_PER_HOUR, micro, self.coverage, standing.running
-            ) or self._replaces(bucket, BUCKETS_PER_HOUR, standing)
+                self.series.net_micro,
+                bucket,
+                BUCKETS_PER_HOUR,
+                micro,
+                self.coverage,
+                standing.running,
+                nets=True,
+            ) or self._replaced(bucket, BUCKETS_PER_HOUR, lambda rest: micro * rest <= limit * MICRO)
         return Verdict(
             detector="burn_rate",
             length=BUCKETS_PER_HOUR,
@@ -172,62 +187,71 @@ class Judge:
             excuse=excuse,
         )
 
-    def _baseline(self, bucket: int, standing: Standing, idle: str | None) -> Iterator[Verdict]:
-        for window in self.rules.windows:
-            if window.buckets not in (BUCKETS_PER_HOUR, BUCKETS_PER_DAY):
-                continue
-            length = window.buckets
-            floor = self.rules.floor(length)
-            actual = self._use(bucket, length, standing)
-            if idle or actual < floor:
-                yield Verdict(detector="baseline", length=length, actual=actual, bound=floor, idle=idle)
-                continue
-            usual = self._profile(bucket, length, standing)
-            scored = usual.score(bucket, actual)
-            found = excuse = None
-            if scored >= BASELINE.score:
-                found = baseline.finding(
-                    bucket,
-                    length,
-                    actual,
-                    usual,
-                    scored,
-                    scope=self.rules.scope,
-                    unit=self.rules.said(actual),
-                    confidence=self._confidence(bucket, length, actual),
-                )
-                excuse = self._excuse(bucket, length, actual, standing)
-            yield Verdict(
-                detector="baseline",
-                length=length,
-                actual=actual,
-                bound=floor,
-                finding=found,
-                excuse=excuse,
-                expected=usual.expected(bucket),
-                score=scored,
+    def _baseline(self, bucket: int, length: int, standing: Standing, idle: str | None) -> Verdict:
+        floor, measure = self.rules.floor(length), self._evenly(length)
+        actual = without(measure, standing.owned)(bucket - length + 1, bucket)
+        if idle or actual < floor:
+            return Verdict(detector="baseline", length=length, actual=actual, bound=floor, idle=idle)
+        usual = self._profile(bucket, length, standing)
+        scored = usual.score(bucket, actual)
+        found = excuse = None
+        needed = baseline.needed(usual.days, running=standing.running is not None)
+        if scored >= needed:
+            found = baseline.finding(
+                bucket,
+                length,
+                actual,
+                usual,
+                scored,
+                scope=self.rules.scope,
+                unit=self.rules.said(actual),
+                confidence=self._confidence(bucket, length, actual),
             )
+            excuse = habit(measure, bucket, length, actual, self.coverage, standing.running) or self._replaced(
+                bucket, length, lambda rest: usual.score(bucket, actual * rest) < needed
+            )
+        return Verdict(
+            detector="baseline",
+            length=length,
+            actual=actual,
+            bound=floor,
+            finding=found,
+            excuse=excuse,
+            expected=usual.expected(bucket),
+            score=scored,
+            needed=needed,
+        )
 
     def _first_use(self, bucket: int, standing: Standing) -> Iterator[Verdict]:
-        new = self.series.news(bucket, MEMORY)
-        if new is None:
-            return
-        begin, where = new
-        floor, length = self.rules.floor(BUCKETS_PER_HOUR), bucket - begin + 1
-        actual = without(lambda low, high: self.series.quantity_at(where, low, high), standing.owned)(begin, bucket)
+        new = {
+            place: since
+            for place, since in self.series.news(bucket, MEMORY).items()
+            if not any(first <= since <= last for first, last in standing.owned)  # it was told
+        }
+        # A new person is less than a new region: the use has to pass the limit itself.
+        for what, floor in (
+            ("region family", FIRST_USE.floor(self.rules.limit)),
+            ("actor", FIRST_USE.passing(self.rules.limit)),
+        ):
+            where = sorted(place for place in new if place.what in what)
+            if where:
+                yield self._first_use_of(bucket, min(new[each] for each in where), where, floor, standing)
+
+    def _first_use_of(self, bucket: int, begin: int, where: list[Place], floor: int, standing: Standing) -> Verdict:
+        length = bucket - begin + 1
         idle = first_use_lacks(self.coverage, bucket)
         if idle:
-            yield Verdict(detector="first_use", length=length, actual=actual, bound=floor, idle=idle)
-            return
+            return Verdict(detector="first_use", length=length, actual=0, bound=floor, idle=idle)
+        actual = without(lambda low, high: self.series.quantity_at(where, low, high), standing.owned)(begin, bucket)
         found = None
         if actual >= floor:
             confidence = self._confidence(bucket, length, actual)
             said = self.rules.said(actual)
             found = first_use.finding(bucket, begin, where, actual, unit=said, confidence=confidence)
-        yield Verdict(detector="first_use", length=length, actual=actual, bound=floor, finding=found)
+        return Verdict(detector="first_use", length=length, actual=actual, bound=floor, finding=found)
 
-    def _shared(self, total: CappedTotal, bucket: int) -> Verdict:
-        idle, rule = first_use_lacks(self.coverage, bucket), FIGURES.shared_use
+    def _shared(self, total: CappedTotal, bucket: int, idle: str | None) -> Verdict:
+        rule = FIGURES.shared_use
         if idle:
             return Verdict(detector="first_use", length=rule.buckets, actual=0, bound=rule.accounts, idle=idle)
         spreads = shared_use.new_spreads(total, bucket)
@@ -236,19 +260,39 @@ class Judge:
         return Verdict(detector="first_use", length=rule.buckets, actual=actual, bound=rule.accounts, finding=found)
 
     def _profile(self, bucket: int, length: int, standing: Standing) -> baseline.Profile:
-        """What is usual on the day of a bucket; of days without what windows of an hour or less have judged there."""
+        """What is usual on the day of a bucket.
+
+        While an anomaly is open it is what was usual when it began, for a week: an incident is no past of its own, and what
+        goes on for longer becomes the account's new level.
+        """
         day = bucket // BUCKETS_PER_DAY
+        if standing.running is not None:
+            day = max(standing.running // BUCKETS_PER_DAY, day - BASELINE.frozen_days)
         found = self._profiles.get((day, length))
         if found is None:
             known = self.coverage.before(day, BASELINE.days)
-            if length == BUCKETS_PER_HOUR:
-                found = baseline.hourly(self.series.counts, known)
-            else:
-                measure = without(self.series.quantity, standing.claims)
-                starts = ((each, each * BUCKETS_PER_DAY) for each in known)
-                found = baseline.daily({each: measure(low, low + BUCKETS_PER_DAY - 1) for each, low in starts})
-            self._profiles[day, length] = found
+            cap = None if length == BUCKETS_PER_HOUR else self._cap
+            found = self._profiles[day, length] = baseline.profile(self.series.counts, known, length, cap)
         return found
+
+    @property
+    def _cap(self) -> int:
+        """What half an hour counts up to in windows of many: half of the hour's limit."""
+        return self.rules.floor(BUCKETS_PER_HOUR)
+
+    def _evenly(self, length: int) -> Measure:
+        """What the baseline measures: use, in windows of many hours each half hour up to the cap.
+
+        A burst is judged in its hour; what is left of it in the day is what makes a slow leak: many hours of some.
+        """
+        if length == BUCKETS_PER_HOUR:
+            return self.series.quantity
+
+        def evenly(low: int, high: int) -> int:
+            ends = range(high, low - 1, -SLOT)
+            return sum(min(self._cap, self.series.quantity(max(low, end - SLOT + 1), end)) for end in ends)
+
+        return evenly
 
     def _use(self, bucket: int, length: int, standing: Standing) -> int:
         skipped = union(standing.owned, standing.claims) if length > BUCKETS_PER_HOUR else standing.owned
@@ -257,14 +301,13 @@ class Judge:
     def _excuse(self, bucket: int, length: int, actual: int, standing: Standing) -> str | None:
         claims = standing.claims if length > BUCKETS_PER_HOUR else ()
         measure = without(self.series.quantity, claims)
-        excuse = habit(measure, bucket, length, actual, self.coverage, standing.running)
-        return excuse or self._replaces(bucket, length, standing)
+        return habit(measure, bucket, length, actual, self.coverage, standing.running)
 
-    def _replaces(self, bucket: int, length: int, standing: Standing) -> str | None:
-        """Why nothing remains of the window without what replaces others, or None."""
+    def _replaced(self, bucket: int, length: int, usual: Callable[[float], bool]) -> str | None:
+        """Why the window is usual without what replaces others in it, or None; `usual` is asked about the share that is left."""
         low = bucket - length + 1
         replaced = self.series.replacing(low, bucket)
-        if replaced and self._use(bucket, length, standing) - replaced < self.rules.floor(length):
+        if replaced and usual(1 - replaced / max(replaced, self.series.quantity(low, bucket))):
             return f"{replaced:,} replace older ones of their own group with another image"
         return None
 
@@ -279,8 +322,13 @@ def without(measure: Callable[[int, int], int], skipped: tuple[Range, ...]) -> M
         return measure
 
     def rest(low: int, high: int) -> int:
-        inside = ((max(low, first), min(high, last)) for first, last in skipped if first <= high and last >= low)
-        return measure(low, high) - sum(measure(first, last) for first, last in inside)
+        found = measure(low, high)
+        for place in range(bisect_left(skipped, low, key=_LAST), len(skipped)):
+            first, last = skipped[place]
+            if first > high:
+                break
+            found -= measure(max(low, first), min(high, last))
+        return found
 
     return rest
 

@@ -6,7 +6,7 @@ They live in `limits.json` with their reasons; a kind's own limit per 10 minutes
 from __future__ import annotations
 
 from importlib.resources import files
-from math import ceil
+from math import ceil, floor
 
 import msgspec
 
@@ -49,28 +49,32 @@ class HabitRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weekday_hits: int
     same_type_hits: int
     month_edge: int
-    month_shift: int
     reason: str
 
 
 class BaselineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When an hour is more than the past explains; see `baseline.py`.
 
-    The floor is a share of the kind's 10-minute limit, at least `floor_least` units.
+    The floor is more than a share of the window's limit.
     """
 
+    windows: tuple[Window, ...]
     score: float
+    score_open: float
+    young: float
     days: int
     ready_days: int
     floor_share: float
-    floor_least: int
     level_share: int
     tamed_score: float
+    edge_hours: int
+    trend_days: int
+    frozen_days: int
     reason: str
 
     def floor(self, limit: int) -> int:
-        """The least use, of an hour or of a first day, that is worth a finding."""
-        return max(self.floor_least, ceil(limit * self.floor_share))
+        """The least use in a window with this limit that is worth a finding."""
+        return floor(limit * self.floor_share) + 1
 
 
 class FirstUseRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,7 +82,17 @@ class FirstUseRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     memory_days: int
     ready_days: int
+    floor_share: float
+    floor_least: int
     reason: str
+
+    def floor(self, limit: int) -> int:
+        """The least use of the first day that is worth a finding, by the 10-minute limit."""
+        return max(self.floor_least, ceil(limit * self.floor_share))
+
+    def passing(self, limit: int) -> int:
+        """The least use of the first day that is above the 10-minute limit."""
+        return max(self.floor_least, limit + 1)
 
 
 class SharedRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
