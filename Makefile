@@ -1,7 +1,7 @@
 # One set of commands, here and in CI. PYTHON=... names the interpreter that `setup` takes.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-local lock demo build validate deploy local-up local-deploy local-down demo-deployed invoke test \
-	test-browser lint types replay bench bench-detection fuzz
+	test-browser test-long test-node lint types replay bench bench-detection fuzz
 BIN := .venv/bin
 UV ?= $(BIN)/uv
 # The layers are built with the locked uv; sam reports its use to nobody.
@@ -12,6 +12,7 @@ ASL := build/asl/node_modules/.bin/asl-validator
 TRAIL ?= build/demo/AWSLogs
 FUZZ_OBJECTS ?= 100000
 SEEDS ?= 1,2
+SEARCH ?= emulator
 COMPILE := UV_SYSTEM_CERTS=1 $(UV) pip compile --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate --quiet $(LOCK_FLAGS)
 
@@ -69,8 +70,8 @@ deploy: build ## deploy what was built: make deploy ENV=production FLAGS=--guide
 
 setup-local: setup .venv-local/bin/.installed .venv-sam/bin/.installed ## build .venv-local and .venv-sam for the local machine
 
-local-up: setup-local ## start an emulated AWS and a search server on 127.0.0.1
-	$(LOCAL) up
+local-up: setup-local ## start an emulated AWS and a search server on 127.0.0.1; SEARCH=node takes a real OpenSearch
+	$(LOCAL) up --search $(SEARCH)
 
 local-deploy: local-up ## sam build and sam deploy onto them
 	$(LOCAL) deploy
@@ -84,11 +85,17 @@ demo-deployed: local-deploy ## put an incident into the deployed log group, prin
 invoke: setup-local ## run one function in Lambda's runtime loop: make invoke FUNCTION=detect EVENT=events/detect.json
 	$(LOCAL) invoke $(FUNCTION) $(EVENT)
 
-test: setup-local build/asl/.installed ## run every test but those in a browser
+test: setup-local build/asl/.installed ## run every test but those in a browser, on a real OpenSearch, and those that take minutes
 	$(BIN)/pytest
 
 test-browser: setup ## open the page of a replay in Chromium (Debian: apt-get install chromium chromium-driver)
 	$(BIN)/pytest -m browser tests/report
+
+test-long: setup ## judge generated weeks of every harmless habit, and three times as much of each
+	$(BIN)/pytest -m long tests/detection
+
+test-node: setup-local ## run the tests on a real OpenSearch (needs mvn and Java 21; OPENSEARCH_URL names one with its plugin)
+	$(BIN)/pytest -m "node or plugin"
 
 lint: setup ## ruff, formatting, and which package may import which
 	$(BIN)/ruff check
@@ -101,12 +108,14 @@ types: setup ## mypy --strict
 replay: setup ## replay a folder: make replay TRAIL=path/to/AWSLogs
 	$(BIN)/usage-anomaly replay $(TRAIL)
 
-bench: .venv-bench/bin/.installed .venv-local/bin/.installed build ## measure reading against other readers, its memory, the layers, the beginnings
+bench: .venv-bench/bin/.installed .venv-local/bin/.installed build ## measure reading against other readers, its memory, the layers, the beginnings, ingest
 	.venv-bench/bin/python -m benchmarks.parse
 	.venv-bench/bin/python -m benchmarks.subscription
 	.venv-bench/bin/python -m benchmarks.jobs
 	.venv-bench/bin/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.judging
 	$(BIN)/python -m benchmarks.layers
+	$(BIN)/python -m benchmarks.ingest
 
 bench-detection: .venv-bench/bin/.installed ## judge generated organizations, beside other detectors: make bench-detection SEEDS=1,2
 	.venv-bench/bin/python -m benchmarks.detection --seeds $(SEEDS) --jobs 2 --peers $(FLAGS)

@@ -15,34 +15,15 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-import msgspec
 import orjson
 
-from benchmarks.trails import arguments, record
+from benchmarks.trails import arguments, payload
 from usage_anomaly import catalog as catalogs
 from usage_anomaly.envelopes import event_id, read_payload
 
 Reader = Callable[[Sequence[bytes]], tuple[int, list[str]]]
 CATALOG = catalogs.load()
 WANTED = CATALOG.wanted
-
-
-def payload(lot: Random, size: int, share: float) -> bytes:
-    """What Lambda hands over: so many records in log events, packed."""
-    events = []
-    for number in range(size):
-        message = msgspec.json.encode(record(lot, number, lot.random() < share)).decode()
-        events.append({"id": str(lot.getrandbits(180)), "timestamp": 1768903500000 + number, "message": message})
-    whole = {
-        "messageType": "DATA_MESSAGE",
-        "owner": "111122223333",
-        "logGroup": "trail",
-        "logStream": "111122223333_CloudTrail_us-east-1",
-        "subscriptionFilters": ["usage"],
-        "logEvents": events,
-    }
-    packed = base64.b64encode(gzip.compress(msgspec.json.encode(whole), 6)).decode()
-    return msgspec.json.encode({"awslogs": {"data": packed}})
 
 
 def ours(payloads: Sequence[bytes]) -> tuple[int, list[str]]:

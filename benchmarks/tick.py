@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from random import Random
@@ -29,6 +29,7 @@ from usage_anomaly.renewing import renew
 from usage_anomaly.search import events, setup
 from usage_anomaly.search.client import connect
 from usage_anomaly.search.history import History
+from usage_anomaly.state import Item
 from usage_anomaly.ticking import tick
 from usage_anomaly.usage import UsageEvent
 
@@ -93,44 +94,46 @@ class Table:
     name = "state"
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], dict[str, Any]] = {}
+        self.rows: dict[tuple[str, str], Item] = {}
         self.asked = Counter[str]()
-        self.meta = self
+        self.meta: Any = self
         self.client = self
 
-    def get_item(self, *, Key: Any, ConsistentRead: bool = False) -> dict[str, Any]:  # noqa: N803 - boto3's names
+    def get_item(self, *, Key: Mapping[str, str], ConsistentRead: bool = False) -> Item:  # noqa: N803 - boto3's names
         self.asked["read"] += 1
         found = self.rows.get((Key["pk"], Key["sk"]))
         return {} if found is None else {"Item": found}
 
-    def put_item(self, *, Item: Any, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
+    def query(self, **asked: Any) -> Item:
+        self.asked["read"] += 1
+        work = asked["ExpressionAttributeValues"][":work"]
+        return {"Items": [each for each in self.rows.values() if each.get("work") == work]}
+
+    def put_item(self, **asked: Any) -> Item:
         self.asked["write"] += 1
-        self.rows[Item["pk"], Item["sk"]] = Item
+        self._put(asked["Item"])
         return {}
 
-    def update_item(self, *, Key: Any, ExpressionAttributeValues: Any, **_: Any) -> dict[str, Any]:  # noqa: N803
-        """The only update of a tick without alerts: news are noted."""
+    def update_item(self, **asked: Any) -> Item:
+        """The only one of a tick without alerts: news are noted."""
         self.asked["write"] += 1
-        said = ExpressionAttributeValues
-        row = self.rows.setdefault((Key["pk"], Key["sk"]), {**Key, "first": said[":first"], "at": said.get(":now")})
-        row.update(token=said.get(":token", row.get("token")), work="DUE")
+        key, values = asked["Key"], asked["ExpressionAttributeValues"]
+        row = self.rows.setdefault((key["pk"], key["sk"]), {**key, "first": values[":first"]})
+        row.update(token=values.get(":token"), work="DUE")
         return {"Attributes": row}
 
-    def delete_item(self, *, Key: Any, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
+    def delete_item(self, **asked: Any) -> Item:
         self.asked["write"] += 1
-        self.rows.pop((Key["pk"], Key["sk"]), None)
+        self.rows.pop((asked["Key"]["pk"], asked["Key"]["sk"]), None)
         return {}
 
-    def query(self, *, ExpressionAttributeValues: Any, **_: Any) -> dict[str, Any]:  # noqa: N803 - boto3's names
-        self.asked["read"] += 1
-        return {
-            "Items": [each for each in self.rows.values() if each.get("work") == ExpressionAttributeValues[":work"]]
-        }
-
-    def transact_write_items(self, *, TransactItems: Any) -> None:  # noqa: N803 - boto3's names
+    def transact_write_items(self, **asked: Any) -> None:
         self.asked["write"] += 1
-        for each in TransactItems:
-            self.rows[each["Put"]["Item"]["pk"], each["Put"]["Item"]["sk"]] = each["Put"]["Item"]
+        for each in asked["TransactItems"]:
+            self._put(each["Put"]["Item"])
+
+    def _put(self, item: Item) -> None:
+        self.rows[item["pk"], item["sk"]] = item
 
 
 class Watch:
@@ -145,7 +148,7 @@ class Watch:
             self.requests += 1
             return perform(*arguments, **rest)
 
-        client.transport.perform_request = counted
+        client.transport.perform_request = counted  # type: ignore[method-assign]  # to be watched
 
     def begin(self) -> None:
         self._server = self._server_seconds()

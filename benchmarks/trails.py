@@ -1,11 +1,13 @@
 """Which trail files are measured on?
 
-Log objects from a fixed seed, their records of about the size and shape of real ones. Nothing here needs the rivals.
+Log objects and subscription payloads from a fixed seed, their records of about the size and shape of real ones. Nothing
+here needs the rivals.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import gzip
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +68,24 @@ def record(lot: Random, second: int, launch: bool) -> dict[str, Any]:
         "eventCategory": "Management",
         "tlsDetails": {"tlsVersion": "TLSv1.3", "clientProvidedHostHeader": f"{SERVICES[kind]}.{region}.amazonaws.com"},
     }
+
+
+def payload(lot: Random, size: int, share: float) -> bytes:
+    """What Lambda hands over: so many records in log events, packed."""
+    events = []
+    for number in range(size):
+        message = msgspec.json.encode(record(lot, number, lot.random() < share)).decode()
+        events.append({"id": str(lot.getrandbits(180)), "timestamp": 1768903500000 + number, "message": message})
+    whole = {
+        "messageType": "DATA_MESSAGE",
+        "owner": "111122223333",
+        "logGroup": "trail",
+        "logStream": "111122223333_CloudTrail_us-east-1",
+        "subscriptionFilters": ["usage"],
+        "logEvents": events,
+    }
+    packed = base64.b64encode(gzip.compress(msgspec.json.encode(whole), 6)).decode()
+    return msgspec.json.encode({"awslogs": {"data": packed}})
 
 
 def write(folder: Path, sizes: Sequence[int], seed: int) -> list[Path]:

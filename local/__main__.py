@@ -1,4 +1,4 @@
-"""`python -m local up|deploy|demo|down|invoke`: what should the local machine do?"""
+"""`python -m local up|deploy|demo|down|invoke|java`: what should the local machine do?"""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ import json
 import sys
 from pathlib import Path
 
-from local import machine
+from local import machine, node
+from local.processes import NotUp
 
 
 def main(arguments: list[str]) -> int:
     """Run one verb; 2 with one line where the machine is not up or does not answer."""
     parser = argparse.ArgumentParser(prog="python -m local")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("up", "deploy", "demo", "down"):
+    verbs.add_parser("up").add_argument("--search", choices=("emulator", "node"), default="emulator")
+    for verb in ("deploy", "demo", "down", "java"):
         verbs.add_parser(verb)
     invoking = verbs.add_parser("invoke")
     invoking.add_argument("function")
@@ -22,17 +24,19 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         return _run(given)
-    except machine.NotUp as error:
+    except NotUp as error:
         print(f"local: {error}", file=sys.stderr)
         return 2
 
 
 def _run(given: argparse.Namespace) -> int:
     if given.verb == "up":
-        record = machine.up()
+        record = machine.up(given.search)
         _say(f"AWS at {record['aws']}, search at {record['search']}")
     elif given.verb == "down":
         machine.down()
+    elif given.verb == "java":
+        _say(str(node.java()))
     elif given.verb == "deploy":
         from local import deploy
 

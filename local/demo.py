@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from local import deploy
-from local.machine import NotUp
+from local.processes import NotUp
 from usage_anomaly_generator import Account, Incident, Organization, records
 from usage_anomaly_generator.calls import Record
 

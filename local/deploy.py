@@ -9,12 +9,12 @@ import os
 import platform
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import boto3
 
-from local.machine import PLACE, REGION, ROOT, clean_environment, client_environment
+from local.machine import PLACE, REGION, client_environment
+from local.processes import ROOT, clean_environment, tail
 
 STACK = "usage-anomaly-local"
 TRAIL = "organization-trail"
@@ -88,9 +88,5 @@ def _sam(arguments: list[str], environment: dict[str, str]) -> None:
             [str(SAM), *arguments], cwd=ROOT, env=environment, stdout=stream, stderr=subprocess.STDOUT, check=False
         )
     if finished.returncode != 0:
-        sys.stderr.write(_tail(log))
+        sys.stderr.write(tail(log))
         raise SystemExit(f"sam {arguments[0]} failed: {log.relative_to(ROOT)}")
-
-
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-40:]) + "\n"

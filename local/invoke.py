@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from local.machine import HOST, PATIENCE_SECONDS, ROOT, NotUp, _free_port, clean_environment
+from local.processes import HOST, PATIENCE_SECONDS, ROOT, NotUp, clean_environment, free_port
 
 ARCHITECTURES = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -63,7 +63,7 @@ def served(function: str, environment: Mapping[str, str]) -> Iterator[str]:
         raise NotUp(
             f"no function {function}: functions/ holds {', '.join(sorted(each.name for each in folder.parent.iterdir()))}"
         )
-    address, api = f"{HOST}:{_free_port(9000)}", f"{HOST}:{_free_port(9001)}"
+    address, api = f"{HOST}:{free_port(9000)}", f"{HOST}:{free_port(9001)}"
     command = [
         str(emulator()), "--log-level", "error", "--runtime-interface-emulator-address", address,
         "--runtime-api-address", api, sys.executable, "-m", "awslambdaric", "app.handler",

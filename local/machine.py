@@ -1,55 +1,47 @@
 """Which servers stand in for AWS on this machine, and are they up?
 
-An emulated AWS (ministack) and an OpenSearch-compatible server (osmem-server), both from the package index, both on
-127.0.0.1 only. `up` starts them and waits until they answer; `down` ends whatever `up` started. Their process ids and
-addresses stand in build/local/machine.json.
+An emulated AWS (ministack), and an OpenSearch-compatible server (osmem-server, the emulator) or OpenSearch itself (the
+node), all on 127.0.0.1 only. `up` starts them and waits until they answer; `down` ends whatever `up` started. Their process
+ids and addresses stand in build/local/machine.json.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
+import shutil
 import sys
-import time
-import urllib.error
-import urllib.request
+import tempfile
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-ROOT = Path(__file__).resolve().parents[1]
+from local import node
+from local.processes import HOST, ROOT, NotUp, alive, end, free_port, start, wait
+
 PLACE = ROOT / "build" / "local"
 RECORD = PLACE / "machine.json"
-HOST = "127.0.0.1"
-PATIENCE_SECONDS = 30.0
 REGION = "us-east-1"  # as samconfig.toml says for local
+Search = Literal["emulator", "node"]
 
 
-class NotUp(Exception):
-    """A server did not answer, or the machine was not started; the text names the remedy."""
-
-
-def up() -> dict[str, Any]:
+def up(search: Search = "emulator") -> dict[str, Any]:
     """Start both servers where they do not run yet; returns their record."""
     record = running()
     if record is not None:
+        if (runs := record["engine"]) != search:
+            raise NotUp(f"the local machine is up with SEARCH={runs}, not {search}: make local-down first")
         return record
     PLACE.mkdir(parents=True, exist_ok=True)
-    ports = {"aws": _free_port(4566), "search": _free_port(9200)}
-    search = _start("osmem-server", _search_command(ports["search"]), {})
-    aws = _start("ministack", [str(Path(sys.executable).parent / "ministack")], _aws_environment(ports))
+    ports = {"aws": free_port(4566), "search": free_port(9200)}
     record = {
-        "pids": {"aws": aws.pid, "search": search.pid},
+        "engine": search,
+        "pids": {},
         "aws": f"http://{HOST}:{ports['aws']}",
         "search": f"http://{HOST}:{ports['search']}",
     }
-    RECORD.write_text(json.dumps(record, indent=2))
     try:
-        _wait(f"{record['aws']}/_localstack/health", "ministack")
-        _wait(str(record["search"]), "osmem-server")
+        _start_search(record, ports["search"])
+        _start_aws(record, ports)
     except NotUp:
         down()
         raise
@@ -59,8 +51,11 @@ def up() -> dict[str, Any]:
 def down() -> None:
     """End the servers that `up` started, with everything they started; twice is the same as once."""
     if RECORD.exists():
-        for pid in json.loads(RECORD.read_text())["pids"].values():
-            _end(int(pid))
+        record = json.loads(RECORD.read_text())
+        for pid in record["pids"].values():
+            end(int(pid))
+        if "home" in record:
+            shutil.rmtree(record["home"], ignore_errors=True)
         RECORD.unlink()
 
 
@@ -69,7 +64,7 @@ def running() -> dict[str, Any] | None:
     if not RECORD.exists():
         return None
     record: dict[str, Any] = json.loads(RECORD.read_text())
-    if all(_alive(int(pid)) for pid in record["pids"].values()):
+    if all(alive(int(pid)) for pid in record["pids"].values()):
         return record
     down()
     return None
@@ -97,10 +92,28 @@ def client_environment(record: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def clean_environment() -> dict[str, str]:
-    """A small environment: the emulator hands its own to every function it runs."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
-    return {name: os.environ[name] for name in kept if name in os.environ}
+def _start_search(record: dict[str, Any], port: int) -> None:
+    log = PLACE / "search.log"
+    if record["engine"] == "node":
+        record["home"] = tempfile.mkdtemp(prefix="opensearch-")
+        process = node.start(Path(record["home"]), log, port)
+    else:
+        process = start(_emulator(port), PLACE, log, {})
+    _note(record, "search", process.pid)
+    wait(process.pid, lambda: str(record["search"]), log)
+
+
+def _start_aws(record: dict[str, Any], ports: dict[str, int]) -> None:
+    log = PLACE / "ministack.log"
+    process = start([str(Path(sys.executable).parent / "ministack")], PLACE, log, _aws_environment(ports))
+    _note(record, "aws", process.pid)
+    wait(process.pid, lambda: f"{record['aws']}/_localstack/health", log)
+
+
+def _note(record: dict[str, Any], name: str, pid: int) -> None:
+    """Write down what was started, so that `down` ends it also when its start is never waited for."""
+    record["pids"][name] = pid
+    RECORD.write_text(json.dumps(record, indent=2))
 
 
 def _aws_environment(ports: dict[str, int]) -> dict[str, str]:
@@ -116,72 +129,7 @@ def _aws_environment(ports: dict[str, int]) -> dict[str, str]:
     }
 
 
-def _search_command(port: int) -> list[str]:
+def _emulator(port: int) -> list[str]:
     binary = Path(str(files("osmem_server"))) / "bin" / "osmem-server"
     binary.chmod(binary.stat().st_mode | 0o111)  # the wheel may lose the bit
     return [str(binary), "-no-stdin-watch", "-addr", f"{HOST}:{port}"]
-
-
-def _start(name: str, command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
-    with (PLACE / f"{name}.log").open("wb") as log:
-        return subprocess.Popen(
-            command,
-            cwd=PLACE,
-            env={**clean_environment(), **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
-def _wait(address: str, name: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(address, timeout=2):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise NotUp(f"{name} does not answer at {address}: see {(PLACE / f'{name}.log').relative_to(ROOT)}")
-
-
-def _end(pid: int) -> None:
-    """End the process group: handlers run in workers of the emulator."""
-    for sign, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
-        try:
-            os.killpg(pid, sign)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + seconds
-        while _alive(pid) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if not _alive(pid):
-            return
-
-
-def _alive(pid: int) -> bool:
-    try:
-        finished, _ = os.waitpid(pid, os.WNOHANG)
-        if finished == pid:
-            return False
-    except ChildProcessError:  # started by another run of this module
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _free_port(wished: int) -> int:
-    """The usual port where it is free, else any."""
-    for port in (wished, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise NotUp("no free port on 127.0.0.1")

@@ -1,9 +1,11 @@
-"""What do all tests share? The real data, the catalog, the prices, and how many examples hypothesis draws."""
+"""What do all tests share? The real data, the catalog, the prices, an OpenSearch, and how many examples hypothesis draws."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -12,6 +14,9 @@ from usage_anomaly.catalog import Catalog
 from usage_anomaly.catalog import load as load_catalog
 from usage_anomaly.enrichment.prices import PriceTable
 from usage_anomaly.enrichment.prices import load as load_prices
+
+if TYPE_CHECKING:  # most tests need no search client, and need not wait for its import
+    from opensearchpy import OpenSearch
 
 ROOT = Path(__file__).resolve().parent.parent
 IN_CI = os.environ.get("CI") == "true"
@@ -55,3 +60,14 @@ def catalog() -> Catalog:
 def prices() -> PriceTable:
     """The bundled price table."""
     return load_prices()
+
+
+@pytest.fixture(scope="session")
+def node() -> Iterator[OpenSearch]:
+    """A real OpenSearch, one for all tests; those that ask for it are marked `node`."""
+    from local import node as nodes
+
+    from usage_anomaly.search.client import connect
+
+    with nodes.running() as address, connect(address, "none", "") as client:
+        yield client

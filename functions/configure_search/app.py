@@ -1,8 +1,9 @@
-"""At each deployment: index templates and mappings are put in place before new code writes (CloudFormation resource)."""
+"""At each deployment: the cluster is set up before new code writes; at the end its detectors go (CloudFormation resource)."""
 
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -32,5 +33,11 @@ def seconds_left(context: LambdaContext) -> float:
 @LOGGER.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """One request of CloudFormation; nothing outside may fail, or it would go unanswered."""
-    told = resource.handle(event, lambda: setup.run(settings.read(Settings, os.environ), lambda: seconds_left(context)))
+    told = resource.handle(
+        event,
+        lambda wanted: setup.run(
+            settings.read(Settings, os.environ), wanted, lambda: seconds_left(context), datetime.now(UTC)
+        ),
+        lambda wanted: setup.remove(settings.read(Settings, os.environ), wanted, lambda: seconds_left(context)),
+    )
     LOGGER.info("configured search", status=told.status, reason=told.reason)

@@ -29,5 +29,5 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Input: {"anomaly"}; output: {"outcome"}."""
+    """Input: {"anomaly", "attributes"}; output: {"outcome"}."""
     return record_anomaly.run(event, SEARCH)

@@ -9,13 +9,13 @@ import boto3
 import pytest
 from moto import mock_aws
 from opensearchpy import OpenSearch
-from tests.search.serving import bare, client, server, url
+from tests.search.serving import bare, client, emulator, url
 
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.prices import PriceTable
 from usage_anomaly.ingesting import FailureStore, Intake, Settings
 
-__all__ = ["bare", "client", "server", "url"]
+__all__ = ["bare", "client", "emulator", "url"]
 
 SETTINGS = Settings(
     search_endpoint="",

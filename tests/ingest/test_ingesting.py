@@ -174,6 +174,24 @@ def test_three_thousand_unknown_keys_add_no_field(intake: Intake, client: OpenSe
     assert client.indices.get_mapping(index="usage-events-*") == before
 
 
+def test_texts_longer_than_the_index_takes_hide_no_launch(intake: Intake) -> None:
+    """One user agent over 32,766 bytes, and OpenSearch refuses the whole document: a launch that nobody would see."""
+    hostile = stretched({**launch(), "eventID": "0f0f0f0f-0000-4000-8000-000000000001"})
+    plain = {name: launch()[name] for name in ("eventTime", "eventSource", "eventName", "recipientAccountId")}
+    done = sent(subscription([{**hostile, **plain}]), intake)
+    assert done.created >= 1
+    assert done.rejected == 0
+
+
+def stretched(value: Any) -> Any:
+    """The same with every text grown to more than 40,000 bytes."""
+    if isinstance(value, dict):
+        return {name: stretched(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [stretched(each) for each in value]
+    return f"{value}ä" * (40_000 // len(f"{value}ä")) if isinstance(value, str) else value
+
+
 def test_a_control_message_writes_nothing(intake: Intake, store: FailureStore, root: Any) -> None:
     """CloudWatch Logs sends one to see whether the function is there."""
     content = (root / "events" / "ingest-control.json").read_bytes()

@@ -62,7 +62,10 @@ def told(replay: Replay) -> list[tuple[str, str, datetime]]:
 
 
 def limit_passed(arrived: Sequence[tuple[datetime, UsageEvent]], account: str, kind: str) -> datetime | None:
-    """The first minute in which what had arrived passed a limit of the account: counted plainly, without any series."""
+    """The first minute in which what had arrived was more than the account may use: counted plainly, without any series.
+
+    That is a limit, or, once seven days of the demo are known, half of the hour's or the day's limit.
+    """
     which = account_type(ACCOUNTS.get(account))
     limit = rooms()[0].limit(kind, which)
     burn = getattr(FIGURES.burn_rate_usd_per_hour, which if which != "unknown" else "staging")
@@ -71,7 +74,8 @@ def limit_passed(arrived: Sequence[tuple[datetime, UsageEvent]], account: str, k
         new = [event for at, event in arrived if at == minute and (event.account_id, event.kind) == (account, kind)]
         counted += [event for event in new if event.direction != "release" and not event.dry_run]
         for last in (event.event_time for event in new):
-            for hours, factor in ((1 / 6, 1), (1, 3), (24, 12)):
+            known = (last.date() - demo.START.date()).days >= FIGURES.baseline.ready_days
+            for hours, factor in ((1, 1.5), (24, 6)) if known else ((1 / 6, 1), (1, 3), (24, 12)):
                 # Buckets are five minutes: a window of an hour that ends in the record's bucket holds at least 55 minutes.
                 since = last - timedelta(hours=hours) + timedelta(minutes=5)
                 inside = [event for event in counted if since <= event.event_time <= last]

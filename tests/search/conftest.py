@@ -1,5 +1,6 @@
-"""The search rooms are tested against a server, never against a stand-in for its answers."""
+"""The search rooms are tested against a server, never against a stand-in for its answers; only plugins have stand-ins."""
 
-from tests.search.serving import bare, client, server, url
+from tests.search.clusters import front, live, plugin_cluster, stand_in
+from tests.search.serving import bare, client, cluster, emulator, url, with_plugin
 
-__all__ = ["bare", "client", "server", "url"]
+__all__ = ["bare", "client", "cluster", "emulator", "front", "live", "plugin_cluster", "stand_in", "url", "with_plugin"]

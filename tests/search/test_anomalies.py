@@ -46,6 +46,17 @@ def test_a_kept_anomaly_is_found_by_what_people_ask_for(client: OpenSearch) -> N
     assert msgspec.convert(hit["_source"], Anomaly) == anomaly()
 
 
+def test_production_and_staging_can_be_told_apart(client: OpenSearch) -> None:
+    """The anomaly knows the account's number only; who compares types would have to look up each."""
+    keep(client, anomaly(), account_type="development")
+    keep(client, msgspec.structs.replace(anomaly(), id="of-an-account-that-nobody-could-look-up"))
+    client.indices.refresh(index="usage-anomalies")
+    types = {"terms": {"field": "account_type", "missing": "unknown"}}
+    answer = client.search(index="usage-anomalies", body={"size": 0, "aggs": {"types": types}})
+    found = {each["key"]: each["doc_count"] for each in answer["aggregations"]["types"]["buckets"]}
+    assert found == {"development": 1, "unknown": 1}
+
+
 def test_a_cluster_that_is_away_is_said_as_such() -> None:
     """The state machine tries again by this error's name."""
     with connect(NOBODY, "none", "") as nobody, pytest.raises(SearchUnavailable):

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
+from tests.search.clusters import Cluster
 from tests.search.making import NOBODY, at_once
 from tests.search.serving import LOOPBACK
 
-from usage_anomaly.search import indexes, resource
-from usage_anomaly.search.client import SearchUnavailable
+from usage_anomaly.search import indexes, plugin, resource, setup
+from usage_anomaly.search.client import SearchRefused, SearchUnavailable
+from usage_anomaly.search.setup import Outcome, Wanted
 
 pytestmark = LOOPBACK
 
@@ -88,6 +90,11 @@ def call(root: Path, event: dict[str, Any], milliseconds: int = 1_000) -> None:
     module.handler(event, context)
 
 
+def nothing(_: Wanted) -> Outcome:
+    """A cluster that is what is wanted."""
+    return Outcome([], [])
+
+
 def configured(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("SEARCH_ENDPOINT", url)
     monkeypatch.setenv("SEARCH_AUTH", "none")
@@ -128,7 +135,8 @@ def test_an_update_keeps_its_id_and_changes_nothing_twice(
     configured(monkeypatch, url)
     call(root, request_of | {"RequestType": "Update", "PhysicalResourceId": "search-setup"}, 100_000)
     (answer,) = listener.answers
-    assert (answer["PhysicalResourceId"], answer["Reason"]) == ("search-setup", "nothing to change")
+    assert answer["PhysicalResourceId"] == "search-setup"
+    assert answer["Reason"].startswith("nothing to change; no fine-grained access control here")
 
 
 def test_a_cluster_that_never_comes_fails_with_its_reason(
@@ -151,19 +159,74 @@ def test_a_missing_setting_is_answered_too(
     assert "search_endpoint" in listener.answers[0]["Reason"]
 
 
-def test_delete_removes_nothing(
+def test_delete_takes_the_detectors_away(
+    root: Path,
+    request_of: dict[str, Any],
+    listener: Listener,
+    stand_in: Cluster,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The domain outlives the stack, and detectors that nobody reads would go on burning its heap."""
+    configured(monkeypatch, stand_in.front.url)
+    call(root, request_of, 300_000)
+    assert len(plugin.standing(stand_in.asking)) == 4
+    call(root, request_of | {"RequestType": "Delete", "PhysicalResourceId": "search-setup"}, 300_000)
+    assert listener.answers[1]["Status"] == "SUCCESS"
+    assert "detector usage-ebs-gib deleted" in listener.answers[1]["Reason"]
+    assert plugin.standing(stand_in.asking) == {}
+
+
+@pytest.mark.parametrize("properties", [{"DeleteLearnedResults": "false"}, {"DeleteLearnedResults": "perhaps"}, {}])
+def test_a_stack_can_always_be_deleted(
+    root: Path,
+    request_of: dict[str, Any],
+    listener: Listener,
+    monkeypatch: pytest.MonkeyPatch,
+    properties: dict[str, str],
+) -> None:
+    """Its cluster may be gone already, and the properties may be those of a first deployment that failed for them."""
+    configured(monkeypatch, NOBODY)
+    call(root, request_of | {"RequestType": "Delete", "ResourceProperties": properties})
+    assert listener.answers[0]["Status"] == "SUCCESS"
+    assert listener.answers[0]["Reason"], "and it is said what was not done"
+
+
+def test_properties_that_are_wrong_are_answered_with_their_name(
     root: Path, request_of: dict[str, Any], listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stack must be deletable when its cluster is gone already, and what was kept outlives it."""
+    """CloudFormation hands every number over as text."""
     configured(monkeypatch, NOBODY)
-    call(root, request_of | {"RequestType": "Delete", "PhysicalResourceId": "search-setup"})
-    assert listener.answers[0]["Status"] == "SUCCESS"
+    call(root, request_of | {"ResourceProperties": request_of["ResourceProperties"] | {"LearnedResultDays": "three"}})
+    assert listener.answers[0]["Status"] == "FAILED"
+    assert "LearnedResultDays" in listener.answers[0]["Reason"]
+
+
+def test_a_refusal_inside_the_set_up_is_answered_with_its_reason(
+    request_of: dict[str, Any], listener: Listener
+) -> None:
+    """Whoever deploys sees this line and nothing else."""
+
+    def refuse(_: Wanted) -> Outcome:
+        raise SearchRefused("detector usage-ebs-gib: indices: no document is found", 200)
+
+    answer = resource.handle(request_of, refuse, nothing, at_once)
+    assert (answer.status, answer.reason) == (
+        "FAILED",
+        "SearchRefused: detector usage-ebs-gib: indices: no document is found",
+    )
+
+
+def test_properties_of_the_sample_are_all_that_can_be_wanted(request_of: dict[str, Any]) -> None:
+    """The sample is what the template sends: a property more or less is a misspelt one."""
+    ours = set(request_of["ResourceProperties"]) - {"ServiceToken", "ServiceTimeout", "Code"}
+    assert ours == set(Wanted.__struct_encode_fields__)
+    assert setup.SETUP_SECONDS > 0
 
 
 def test_answering_is_tried_again(request_of: dict[str, Any], listener: Listener) -> None:
     """One dropped answer must not cost the deployment."""
     listener.refusals = 2
-    resource.handle(request_of, list, at_once)
+    resource.handle(request_of, nothing, nothing, at_once)
     assert len(listener.answers) == 1
 
 
@@ -171,14 +234,14 @@ def test_an_answer_nobody_takes_raises(request_of: dict[str, Any], listener: Lis
     """Then the function's own error is all that is left to see."""
     listener.refusals = 3
     with pytest.raises(resource.NotAnswered):
-        resource.handle(request_of, list, at_once)
+        resource.handle(request_of, nothing, nothing, at_once)
 
 
 def test_a_long_reason_is_cut(request_of: dict[str, Any], listener: Listener) -> None:
     """CloudFormation refuses answers over 4,096 bytes, and then waits."""
 
-    def fail() -> list[str]:
+    def fail(_: Wanted) -> Outcome:
         raise SearchUnavailable("x" * 9_000)
 
-    resource.handle(request_of, fail, at_once)
+    resource.handle(request_of, fail, nothing, at_once)
     assert len(json.dumps(listener.answers[0])) < 4_096

@@ -58,6 +58,6 @@ def test_unknown_keys_become_no_fields(client: OpenSearch) -> None:
 
 def test_waiting_for_a_cluster_ends_in_time() -> None:
     """A domain that never comes must fail the deployment with a reason, inside the function's time."""
-    left = iter([300.0, 200.0, 100.0, 84.0])
+    left = iter([300.0, 200.0, 175.0, 174.0])
     with connect(NOBODY, "none", "") as nobody, pytest.raises(SearchUnavailable, match="waiting is over"):
         setup.wait_until_reachable(nobody, lambda: next(left), at_once)

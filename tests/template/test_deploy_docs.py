@@ -10,7 +10,8 @@ import pytest
 from tests.template.code import folder_of, settings_of
 from tests.template.reading import Node, Template
 
-from usage_anomaly.search import retention
+from usage_anomaly.enrichment import prices
+from usage_anomaly.search import policies, retention
 
 OF_WORKFLOW_AND_ALERTS = 5  # figures that monitoring asks for beside two of each function
 
@@ -71,9 +72,30 @@ def test_costs_count_the_alarms_and_figures_that_there_are(sections: dict[str, s
     assert f"| {figures * 12 * 730 * 0.01 / 1_000:.2f} * |" in sections["Costs"]
 
 
-def test_what_is_said_of_retention_is_what_is_done(sections: dict[str, str], template: Template) -> None:
+@pytest.mark.parametrize("part", ["default", "production"])
+def test_costs_of_the_domain_are_those_of_its_nodes_and_disks(
+    root: Path, sections: dict[str, str], template: Template, part: str
+) -> None:
+    """The domain is nearly all of the bill; a node more in samconfig.toml would cost 130 USD that nobody announced."""
+    sizes = {name: str(each.get("Default")) for name, each in template.parameters.items()}
+    config = tomllib.loads((root / "samconfig.toml").read_text("utf-8"))[part]["deploy"]["parameters"]
+    sizes |= dict(each.split("=") for each in config.get("parameter_overrides", ()))
+    machine, count = sizes["OpenSearchInstanceType"], int(sizes["OpenSearchInstanceCount"])
+    gib = count * int(sizes["OpenSearchVolumeGib"])
+    (row,) = [line for line in sections["Costs"].splitlines() if f"| domain, {count} x {machine} (" in line]
+    (hour,) = re.findall(r"730 hours at ([\d.]+) \*", row)
+    assert row.endswith(f"| {count * 730 * float(hour):.2f} * |")
+    assert f"| its disk, {gib} GiB gp3 at 0.122 | {gib * 0.122:.2f} |" in sections["Costs"]
+    estimate = prices.load().opensearch("us-east-1", machine)
+    assert estimate is not None
+    assert f"{estimate.usd:.3f}" in sections["Costs"]
+    assert estimate.date in sections["Costs"]
+
+
+def test_retention_is_said_as_policy_and_job_do_it(sections: dict[str, str], template: Template) -> None:
     """A promise about retention is one about other people's data."""
-    said_so = f"deleted {['no', 'one', 'two'][retention.GRACE_DAYS]} days later"
+    assert policies.GRACE_DAYS == retention.GRACE_DAYS == 2
+    said_so = "older ones are refused, and their indexes deleted two days after"
     assert said_so in template.parameters["UsageRetentionDays"]["Description"]
     assert said_so in sections["Parameters"]
     variables = template.functions()["RollUp"]["Environment"]["Variables"]
@@ -83,7 +105,8 @@ def test_what_is_said_of_retention_is_what_is_done(sections: dict[str, str], tem
 def test_first_deployment_on_a_domain_with_roles_of_its_own_is_kept(sections: dict[str, str]) -> None:
     """A rollback would take the very role that is to be mapped."""
     steps = sections["A domain that exists"]
-    assert steps.index("--disable-rollback") < steps.index("`ConfigureSearchRole`") < steps.rindex("--disable-rollback")
+    role = steps.index("Map `ConfigureSearchRole`")
+    assert steps.index("--disable-rollback") < role < steps.rindex("--disable-rollback")
 
 
 def test_samconfig_knows_the_parameters_it_sets(root: Path, template: Template) -> None:

@@ -8,10 +8,14 @@ import pytest
 from tests.template.reading import Node, Template, walk
 
 # A physical name, and why it is there. Each carries the stack's name, so that no two stacks share it.
-NAMED = {"EnrichmentLogGroup": "LogGroupName", "TrailSubscription": "FilterName"}
+NAMED = {
+    "DomainLogPolicy": "PolicyName",
+    "EnrichmentLogGroup": "LogGroupName",
+    "TrailSubscription": "FilterName",
+}
 NAMES = {
     "BucketName", "DomainName", "FunctionName", "LayerName", "LogGroupName", "ManagedPolicyName", "Name", "QueueName",
-    "RoleName", "StateMachineName", "TableName", "TopicName", "AlarmName", "AliasName", "FilterName",
+    "RoleName", "StateMachineName", "TableName", "TopicName", "AlarmName", "AliasName", "FilterName", "PolicyName",
 }  # fmt: skip
 NAMES_OF_OTHERS = {
     ("AWS::Lambda::Permission", "FunctionName"),
@@ -61,6 +65,8 @@ def holds(condition: Node, given: dict[str, str]) -> bool:
     if name == "Fn::Equals":
         left, right = (given[each["Ref"]] if isinstance(each, dict) else each for each in operands)
         return bool(left == right)
+    if name == "Fn::Contains":
+        return given[operands[1]["Ref"]] in operands[0]
     inner = [holds(each, given) for each in operands]
     return {"Fn::Not": lambda: not inner[0], "Fn::And": lambda: all(inner), "Fn::Or": lambda: any(inner)}[name]()
 
@@ -77,6 +83,9 @@ def holds(condition: Node, given: dict[str, str]) -> bool:
             {"SearchAuth": "none", "OpenSearchDomainEndpoint": "http://127.0.0.1:9200", "OpenSearchDomainArn": "arn"},
             True,
         ),
+        ({"OpenSearchVolumeGib": "200"}, True),
+        ({"OpenSearchVolumeGib": "500"}, False),
+        ({"OpenSearchVolumeGib": "500", "OpenSearchInstanceType": "r7g.large.search"}, True),
         ({"EnableQBusiness": "true"}, False),
         ({"EnableQBusiness": "true", "IdentityCenterInstanceArn": "arn"}, True),
     ],

@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from tests.ingest.conftest import SETTINGS, aws, intake, store
 from tests.ingest.packing import FUNCTION, NOW, failed, failed_name, payloads, thousand
 from tests.search.making import NOBODY, plenty
-from tests.search.serving import LOOPBACK, bare, client, documents, server, url
+from tests.search.serving import LOOPBACK, bare, client, documents, emulator, url
 from tests.ticking.conftest import Executions, make_table
 
 from usage_anomaly.bench import Reader
@@ -24,7 +24,7 @@ from usage_anomaly.state import Table
 from usage_anomaly.ticking import tick
 from usage_anomaly.workflow import Input
 
-__all__ = ["aws", "bare", "client", "intake", "server", "store", "url"]
+__all__ = ["aws", "bare", "client", "emulator", "intake", "store", "url"]
 pytestmark = LOOPBACK
 REDRIVE = Settings(**{**msgspec.structs.asdict(SETTINGS), "ingest_function_name": FUNCTION})
 SANDBOX = "111122223333"

@@ -49,8 +49,9 @@ def world(aws: None, monkeypatch: pytest.MonkeyPatch) -> World:
             response_headers["x-amz-function-error"] = "Unhandled"
         return text.encode()
 
-    def keep(client: object, anomaly: Anomaly) -> bool:
+    def keep(client: object, anomaly: Anomaly, *, account_type: str | None) -> bool:
         made.kept.append(anomaly)
+        made.kept_types.append(account_type)
         return True
 
     monkeypatch.setattr(LambdaSimpleBackend, "invoke", invoke)

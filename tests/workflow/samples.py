@@ -51,7 +51,7 @@ def samples(catalog: Catalog) -> dict[str, dict[str, Any]]:
         "find_evidence": step,
         "advise": {**state, "account": looked, "found": {"cost": cost, "evidence": evidence}},
         "deliver_alert": told,
-        "record_anomaly": {"anomaly": told["result"]["anomaly"]},
+        "record_anomaly": {name: told["result"][name] for name in ("anomaly", "attributes")},
     }
 
 

@@ -40,6 +40,7 @@ def test_an_incident_is_told_once_everywhere(world: World, given: Input, catalog
     findings = given.anomaly.findings
     whole = incidents.told(catalog.kinds["ec2.instances"], world.past.events, findings)
     assert world.kept == [replace(whole, alerts=given.anomaly.alerts)]
+    assert world.kept_types == ["development"]
     (mail,) = world.mails()
     assert mail["Subject"] == "[9.4 CRITICAL] sandbox-ml 111122223333: 47 p3.16xlarge, 1,151 USD/h, one access key"
     for line in ("COST    1,151 USD/h", "WHO     IAM user ci-legacy", "OWNER   ml-platform, cost centre 4711"):

@@ -113,6 +113,7 @@ class World:
         self.calls: dict[str, int] = {}
         self.steps: dict[str, Handler] = {"share_with_chat": lambda event: {"shared": event["anomaly"]["id"]}}
         self.kept: list[Anomaly] = []
+        self.kept_types: list[str | None] = []  # of their accounts
         self.payloads: list[tuple[str, int]] = []
         self.failures: list[str] = []
         self._dynamodb = boto3.client("dynamodb")

@@ -61,7 +61,9 @@ _REMIND_FIRST = timedelta(hours=6)
 _REMIND = timedelta(hours=24)
 _CLEAN_RUNS = 2  # runs without a trouble before it is said to be over: what flaps is told once
 
-Area = Literal["cluster", "detection", "functions", "ingest", "lag", "outbox", "alerts", "workflow", "dead_letters", "history"]
+Area = Literal[
+    "cluster", "detection", "functions", "ingest", "lag", "outbox", "alerts", "workflow", "dead_letters", "history"
+]
 # What a person does first; docs/operations.md says more.
 REMEDY: dict[Area, str] = {
     "cluster": "look at the domain's health in the OpenSearch console: free storage, a node lost, replicas without a node",

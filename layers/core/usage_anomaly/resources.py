@@ -8,12 +8,13 @@ search in sorted rows: a machine that is stopped and started all day costs no mo
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from operator import itemgetter
 from statistics import median_low
 
 import msgspec
+from msgspec.structs import replace
 
 from usage_anomaly.usage import UsageEvent
 
@@ -43,6 +44,24 @@ def resources(event: UsageEvent) -> list[Resource]:
 def runs(event: UsageEvent) -> list[Run]:
     """The resources that a use names, with its time: what a release ends."""
     return [(event.account_id, event.region, each, event.event_time) for each in event.resource_ids]
+
+
+def part_of(event: UsageEvent, quantity: int, counted: Sequence[Resource]) -> UsageEvent:
+    """What is left of a use of which some resources do not count."""
+    share = quantity / event.quantity
+
+    def of(value: float | None) -> float | None:
+        return None if value is None else value * share
+
+    return replace(
+        event,
+        quantity=quantity,
+        resource_ids=tuple(name for *_, name in counted),
+        usd_per_hour=of(event.usd_per_hour),
+        vcpus=of(event.vcpus),
+        gpus=of(event.gpus),
+        gib=of(event.gib),
+    )
 
 
 def holder(resource: Resource) -> Resource | None:

@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from usage_anomaly.places import Place, places
-from usage_anomaly.resources import MICRO, Ledger, Resource, resources
+from usage_anomaly.resources import MICRO, Ledger, Resource, part_of, resources
 from usage_anomaly.sums import Sums
 from usage_anomaly.tallies import Bucket, order
 from usage_anomaly.usage import UsageEvent
@@ -248,7 +248,7 @@ class Series:
             if counted == event.quantity > 0:
                 yield event
             elif counted > 0:
-                yield _part(event, counted, self._counted_resources(event))
+                yield part_of(event, counted, self._counted_resources(event))
 
     def released_at(self, resource: Resource, launched: datetime) -> datetime | None:
         """When the resource was released for the first time at or after `launched`, or None."""
@@ -350,24 +350,6 @@ def _naming_once(event: UsageEvent) -> UsageEvent:
     if len(set(event.resource_ids)) == len(event.resource_ids):
         return event
     return replace(event, resource_ids=tuple(dict.fromkeys(event.resource_ids)))
-
-
-def _part(event: UsageEvent, quantity: int, counted: Sequence[Resource]) -> UsageEvent:
-    """What is left of a use of which some resources do not count."""
-    share = quantity / event.quantity
-
-    def of(value: float | None) -> float | None:
-        return None if value is None else value * share
-
-    return replace(
-        event,
-        quantity=quantity,
-        resource_ids=tuple(name for *_, name in counted),
-        usd_per_hour=of(event.usd_per_hour),
-        vcpus=of(event.vcpus),
-        gpus=of(event.gpus),
-        gib=of(event.gib),
-    )
 
 
 def _when(event: UsageEvent) -> datetime:

@@ -307,12 +307,20 @@ def _why(anomaly: Anomaly) -> list[Line]:
 def judged(anomaly: Anomaly) -> list[str]:
     """Why it is unusual: one sentence a finding.
 
-    A day's window may leave out hours that were told before: what then stands beside more in an hour says nothing new.
+    A longer window may leave out bursts, or hours that were told before: what then stands beside more in an hour says nothing
+    new.
     """
     limits = [finding for finding in anomaly.findings if finding.detector == "threshold"]
     most = max((finding.actual for finding in limits if finding.window_minutes < _DAY), default=0.0)
-    rest = [each for each in anomaly.findings if each not in limits or each.window_minutes < _DAY or each.actual > most]
+    rest = [each for each in anomaly.findings if not any(_says_as_much(other, each) for other in anomaly.findings)]
     return list(dict.fromkeys(_reason(finding, most, anomaly.total) for finding in rest))
+
+
+def _says_as_much(shorter: Finding, longer: Finding) -> bool:
+    """Whether one detector counted as much in a shorter window, where it says more about hours than about a day."""
+    same = shorter.detector == longer.detector in ("threshold", "baseline")
+    lasting = longer.window_minutes == _DAY or longer.detector == "baseline"
+    return same and lasting and shorter.window_minutes < longer.window_minutes and shorter.actual >= longer.actual
 
 
 def _reason(finding: Finding, most: float, total: int) -> str:

@@ -22,7 +22,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     window_minutes: int
     actual: float  # units of the kind, or USD per hour for burn_rate
     expected: float | None
-    score: float  # 0-1; thresholds: 1 - limit / actual
+    score: float  # 0-1: 1 - bound / actual, the bound being a limit, or what is usual where that is more
     confidence: float  # 0-1; share of the quantity not from truncated records
     reason: str  # a sentence with numbers
     detector_version: str = "1"

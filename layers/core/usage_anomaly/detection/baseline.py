@@ -34,13 +34,21 @@ class Profile(msgspec.Struct, frozen=True):
     """What an account usually does in the window that ends in each slot of the day (UTC), before the weekday's factor.
 
     `means` has one slot for each half hour, or one for the whole day. `phi` is variance over mean; `days` says from how many
-    days it was made.
+    days it was made, `most` what the busiest window of them held.
     """
 
     means: tuple[float, ...]
     weekdays: tuple[float, ...]
     phi: float
     days: int
+    most: float = 0.0
+
+    def beyond(self, amount: float) -> bool:
+        """Whether so much is far more than any window of the days before, at whatever hour.
+
+        A job that always comes at one minute scatters much around a mean over half hours; this needs no mean.
+        """
+        return amount >= RULE.peak_factor * self.most
 
     def expected(self, end: int) -> float:
         """The mean use in the window that ends with bucket `end`.
@@ -71,7 +79,8 @@ def profile(counts: Counts, days: Iterable[int], length: int = BUCKETS_PER_HOUR,
     hours = {each: _hours(_halves(counts, each, length // SLOT, cap), length // SLOT) for each in days}
     first = _fit(hours, trimmed=True)
     tamed = {each: _tamed(first, each, found) for each, found in hours.items()}
-    return _fit(tamed, trimmed=False)
+    most = max((use for found in hours.values() for use in found.values()), default=0.0)
+    return msgspec.structs.replace(_fit(tamed, trimmed=False), most=most)
 
 
 def needed(days: int, *, running: bool) -> float:
@@ -84,7 +93,7 @@ def _daily(totals: Mapping[int, float]) -> Profile:
     mean, weekdays = level + 1 / RULE.days, _weekdays(totals)
     scatter = sum((use - (usual := mean * weekdays[_weekday(day)])) ** 2 / usual for day, use in totals.items())
     phi = max(LEAST_PHI, scatter / max(1, len(totals) - 1))
-    return Profile((mean * _trend(totals),), weekdays, phi, len(totals))
+    return Profile((mean * _trend(totals),), weekdays, phi, len(totals), max(totals.values(), default=0.0))
 
 
 def tail(amount: float, mean: float, phi: float) -> float:
@@ -106,11 +115,14 @@ def tail(amount: float, mean: float, phi: float) -> float:
 
 
 def finding(
-    end: int, window: int, amount: int, usual: Profile, scored: float, *, scope: Scope, unit: str, confidence: float
+    end: int, window: int, amount: int, usual: Profile, limit: int, *, scope: Scope, unit: str, confidence: float
 ) -> Finding:
-    """The finding for the window of so many buckets that ends with `end`; its score is 1 - threshold / score, at least 0."""
+    """The finding for the window of so many buckets that ends with `end`.
+
+    Its score says how far the amount is above the window's limit, or above what is usual where that is more.
+    """
     expected = usual.expected(end)
-    at = "in a day" if window == BUCKETS_PER_DAY else "at this time"
+    span = "60 minutes" if window == BUCKETS_PER_HOUR else f"{window // BUCKETS_PER_HOUR} hours, short bursts left out"
     return Finding(
         detector="baseline",
         scope=scope,
@@ -120,9 +132,9 @@ def finding(
         window_minutes=window * 5,
         actual=float(amount),
         expected=round(expected, 2),
-        score=round(max(0.0, 1 - RULE.score / scored), 4),
+        score=round(max(0.0, 1 - max(limit, expected) / amount), 4),
         confidence=confidence,
-        reason=f"{amount:,} {unit} in {window * 5:,} minutes, usual {at} {said(expected)} ({usual.days} days known)",
+        reason=f"{amount:,} {unit} in {span}; usual then {said(expected)} ({usual.days} days known)",
     )
 
 

@@ -16,10 +16,12 @@ RULE = FIGURES.first_use
 MOST_NAMED = 3
 
 
-def finding(end: int, begin: int, new: Sequence[Place], amount: int, *, unit: str, confidence: float) -> Finding:
+def finding(
+    end: int, begin: int, new: Sequence[Place], amount: int, limit: int, *, unit: str, confidence: float
+) -> Finding:
     """The finding for use in places that are new in the day that ends with bucket `end`, first used in bucket `begin`.
 
-    Score: 1 - floor / amount says little here, so it is 0.5 for one place and nearer to 1 with each further one.
+    Its score says how far the amount is above the 10-minute limit.
     """
     regions = [each.name for each in new if each.what == "region"]
     named = ", ".join(f"{each.what} {each.name}" for each in new[:MOST_NAMED])
@@ -33,7 +35,7 @@ def finding(end: int, begin: int, new: Sequence[Place], amount: int, *, unit: st
         window_minutes=BUCKETS_PER_DAY * 5,
         actual=float(amount),
         expected=0.0,
-        score=round(1 - 0.5 ** len(new), 4),
+        score=round(max(0.0, 1 - limit / amount), 4),
         confidence=confidence,
         reason=f"first use of {named}{more} in {RULE.memory_days} days: {amount:,} {unit}",
     )

@@ -53,7 +53,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         For the organization the limit itself: its sum holds each account up to that account's own limit in every bucket, and
         one account alone is that account's anomaly.
         """
-        factor = next(each.factor for each in BASELINE.windows if each.buckets == length)
+        factor = BASELINE.factor(length)
         if self.scope == "organization":
             return self.limit * factor
         return BASELINE.floor(self.limit * factor)
@@ -196,19 +196,22 @@ class Judge:
         scored = usual.score(bucket, actual)
         found = excuse = None
         needed = baseline.needed(usual.days, running=standing.running is not None)
-        if scored >= needed:
+        limit = self.rules.limit * BASELINE.factor(length)
+        if scored >= needed or (actual > limit and usual.beyond(actual)):
             found = baseline.finding(
                 bucket,
                 length,
                 actual,
                 usual,
-                scored,
+                limit,
                 scope=self.rules.scope,
                 unit=self.rules.said(actual),
                 confidence=self._confidence(bucket, length, actual),
             )
             excuse = habit(measure, bucket, length, actual, self.coverage, standing.running) or self._replaced(
-                bucket, length, lambda rest: usual.score(bucket, actual * rest) < needed
+                bucket,
+                length,
+                lambda rest: usual.score(bucket, actual * rest) < needed and not usual.beyond(actual * rest),
             )
         return Verdict(
             detector="baseline",
@@ -247,7 +250,7 @@ class Judge:
         if actual >= floor:
             confidence = self._confidence(bucket, length, actual)
             said = self.rules.said(actual)
-            found = first_use.finding(bucket, begin, where, actual, unit=said, confidence=confidence)
+            found = first_use.finding(bucket, begin, where, actual, self.rules.limit, unit=said, confidence=confidence)
         return Verdict(detector="first_use", length=length, actual=actual, bound=floor, finding=found)
 
     def _shared(self, total: CappedTotal, bucket: int, idle: str | None) -> Verdict:

@@ -70,7 +70,12 @@ class BaselineRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     edge_hours: int
     trend_days: int
     frozen_days: int
+    peak_factor: float
     reason: str
+
+    def factor(self, length: int) -> int:
+        """How many times the 10-minute limit may be used in a window of so many buckets."""
+        return next(each.factor for each in self.windows if each.buckets == length)
 
     def floor(self, limit: int) -> int:
         """The least use in a window with this limit that is worth a finding."""

@@ -43,7 +43,7 @@ def finding(end: int, spreads: Sequence[Spread]) -> Finding:
         window_minutes=RULE.buckets * 5,
         actual=float(len(accounts)),
         expected=None,
-        score=round(1 - RULE.accounts / (2 * len(accounts)), 4),
+        score=round(1 - RULE.accounts / len(accounts), 4),
         confidence=1.0,
         reason=f"{named} in {len(accounts)} accounts within {RULE.buckets * 5} minutes, new to the organization",
     )

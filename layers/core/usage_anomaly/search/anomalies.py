@@ -12,16 +12,19 @@ from usage_anomaly.search.client import READ_WAITS, SearchRefused, Wait, answeri
 from usage_anomaly.search.indexes import ANOMALIES
 
 
-def keep(client: OpenSearch, anomaly: Anomaly, wait: Wait = time.sleep) -> bool:
+def keep(client: OpenSearch, anomaly: Anomaly, wait: Wait = time.sleep, *, account_type: str | None = None) -> bool:
     """Keep it as the one document of its id. False when a newer sequence stands there; the same one is written again.
+
+    `account_type` is the account's as it is now, for people who compare; the anomaly has none.
 
     Raises SearchUnavailable (try again) or SearchRefused (never).
     """
     versioned = {"version": anomaly.sequence, "version_type": "external_gte"}
+    body = msgspec.json.encode({**msgspec.to_builtins(anomaly), "account_type": account_type})
 
     def send() -> bool:
         with answering():
-            client.index(index=ANOMALIES, id=anomaly.id, body=msgspec.json.encode(anomaly), params=versioned)
+            client.index(index=ANOMALIES, id=anomaly.id, body=body, params=versioned)
         return True
 
     try:

@@ -27,6 +27,7 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0  # seconds; each wait is twice the one befor
 RESERVE_SECONDS = 5.0  # of the time left: for one more request, and for keeping what was rejected
 READ_WAITS = (0.2, 0.4, 0.8)
 BUSY = 429
+NEVER = "too_many_buckets_exception"  # answered with 503, and yet the same search never fits
 
 
 class SearchUnavailable(UsageAnomalyError):
@@ -68,8 +69,9 @@ def answering() -> Iterator[None]:
         raise SearchUnavailable(f"OpenSearch does not answer: {type(error).__name__}") from error
     except TransportError as error:
         status = int(error.status_code)
-        reason = f"OpenSearch answered {status} {error.error}: {_first_line(error)}"
-        if status == BUSY or status >= 500:
+        cause = _cause(error)
+        reason = f"OpenSearch answered {status} {cause.get('type', error.error)}: {_first_line(cause.get('reason'))}"
+        if (status == BUSY or status >= 500) and cause.get("type") != NEVER:
             raise SearchUnavailable(reason) from error
         raise SearchRefused(reason, status) from error
     except OpenSearchException as error:
@@ -127,9 +129,15 @@ def healthy(client: OpenSearch) -> bool:
     return bool(answer["status"] != "red")
 
 
-def _first_line(error: TransportError) -> str:
+def _cause(error: TransportError) -> Answer:
+    """The innermost error that OpenSearch names: of a search the outer one says no more than that all shards failed."""
+    whole = error.info.get("error") if isinstance(error.info, dict) else None
+    if not isinstance(whole, dict):
+        return {}
+    causes = [*(whole.get("root_cause") or ()), whole.get("caused_by"), whole]
+    return next(cause for cause in causes if isinstance(cause, dict))
+
+
+def _first_line(reason: object) -> str:
     """The reason OpenSearch gives, without the document it quotes after it."""
-    info = error.info if isinstance(error.info, dict) else {}
-    cause = info.get("error")
-    reason = cause.get("reason") if isinstance(cause, dict) else None
     return str(reason or "no reason given").splitlines()[0][:300]

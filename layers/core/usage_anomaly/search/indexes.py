@@ -41,13 +41,14 @@ _EVENT_TYPES: dict[str, Body] = {
     "source_ip": {"type": "ip", "ignore_malformed": True},
 }
 _ANOMALY_TYPES: dict[str, Body] = {
-    **dict.fromkeys(("id", "kind", "account_id", "account_name", "state", "automation"), _KEYWORD),
+    **dict.fromkeys(("id", "kind", "account_id", "account_name", "account_type", "state", "automation"), _KEYWORD),
     **dict.fromkeys(("joined_to", "closed_reason", "resource_ids"), _KEYWORD),
     **dict.fromkeys(("start", "last_seen", "first_use", "last_use", "detected_at"), _DATE),
     **dict.fromkeys(("sequence", "total", "released", "resource_count"), _LONG),
     **dict.fromkeys(("severity", "expected"), _DOUBLE),
     **dict.fromkeys(("suppressed", "truncated"), _BOOLEAN),
     "cost": {"properties": dict.fromkeys(("usd_per_hour", "usd_so_far", "usd_month_end"), _DOUBLE)},
+    "findings": {"properties": {"detector": _KEYWORD}},
     "actors": {"properties": dict.fromkeys(("arn", "access_key_id", "source_address"), _KEYWORD)},
 }
 _HOURLY_TYPES: dict[str, Body] = {
@@ -118,14 +119,19 @@ def _template(pattern: str, fields: Body) -> Body:
         "index_patterns": [pattern],
         "priority": 200,
         "template": {
-            # A replica where there is a second node; one node alone stays green.
-            "settings": {"number_of_shards": 1, "auto_expand_replicas": "0-1", "refresh_interval": "10s"},
+            # A replica where there is a second node; one node alone stays green. The domain logs searches slower than this.
+            "settings": {
+                "number_of_shards": 1,
+                "auto_expand_replicas": "0-1",
+                "refresh_interval": "10s",
+                "search.slowlog.threshold.query.warn": "5s",
+            },
             "mappings": {"dynamic": False, "properties": fields},
         },
     }
-    return {**body, "_meta": {"digest": _digest(body)}}
+    return {**body, "_meta": {"digest": digest(body)}}
 
 
-def _digest(body: Body) -> str:
-    """What tells a template of ours from an older one: OpenSearch gives settings back in another form."""
+def digest(body: Body) -> str:
+    """What tells a template (a detector, a role) of ours from an older one: OpenSearch gives them back in another form."""
     return hashlib.blake2b(msgspec.json.encode(body, order="sorted"), digest_size=8).hexdigest()

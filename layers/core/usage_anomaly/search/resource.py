@@ -1,7 +1,8 @@
 """What is CloudFormation told of the search set-up? (a custom resource: it waits until the ResponseURL is answered)
 
-Create and Update put templates and mappings in place. Delete removes nothing: what was kept is worth more than a clean
-cluster. The answer's URL is a secret for its hour: it is never logged.
+Create and Update set the cluster up. Delete takes the detectors away, and results only where the stack says so: what was kept
+is worth more than a clean cluster. A stack can be deleted whatever its cluster says, so Delete never fails. The answer's URL
+is a secret for its hour: it is never logged.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any, Literal
 
 import msgspec
 
 from usage_anomaly.search.client import Wait, patiently
+from usage_anomaly.search.setup import Outcome, Wanted
 
 RESOURCE_ID = "search-setup"  # stable: another id would make CloudFormation delete the old resource after an update
 MOST_REASON = 1_000  # characters; the whole answer may have 4,096 bytes
@@ -32,6 +34,7 @@ class Request(msgspec.Struct, frozen=True, rename="pascal"):
     request_id: str
     logical_resource_id: str
     physical_resource_id: str = RESOURCE_ID
+    resource_properties: dict[str, Any] = {}
 
 
 class Answer(msgspec.Struct, frozen=True, rename="pascal"):
@@ -50,15 +53,21 @@ class NotAnswered(Exception):
     """The answer could not be delivered: CloudFormation waits until its own time is over."""
 
 
-def handle(event: dict[str, Any], configure: Callable[[], Sequence[str]], wait: Wait = time.sleep) -> Answer:
+Step = Callable[[Wanted], Outcome]
+
+
+def handle(event: dict[str, Any], configure: Step, remove: Step, wait: Wait = time.sleep) -> Answer:
     """Do what the request asks for and answer it, whatever happens. Raises NotAnswered only."""
     request = msgspec.convert(event, Request)
+    deleting = request.request_type == "Delete"
     try:
-        changed = configure() if request.request_type != "Delete" else ()
+        wanted = msgspec.convert(request.resource_properties, Wanted, strict=False)
+        outcome = remove(wanted) if deleting else configure(wanted)
     except Exception as error:  # noqa: BLE001 - one not answered hangs the deployment for an hour; it is told as FAILED
-        answer = _answer(request, "FAILED", f"{type(error).__name__}: {error}")
+        answer = _answer(request, "SUCCESS" if deleting else "FAILED", f"{type(error).__name__}: {error}")
     else:
-        answer = _answer(request, "SUCCESS", "; ".join(changed) or "nothing to change", len(changed))
+        done = "; ".join([*(outcome.changed or ["nothing to change"]), *outcome.said])
+        answer = _answer(request, "SUCCESS", done, len(outcome.changed))
     patiently(lambda: _send(request.response_url, msgspec.json.encode(answer)), ANSWER_WAITS, wait, NotAnswered)
     return answer
 

@@ -15,11 +15,11 @@ from opensearchpy import OpenSearch
 
 from usage_anomaly.search.client import READ_WAITS, Answer, Wait, answering, patiently
 from usage_anomaly.search.indexes import EVENTS, HOURLY, PROFILES, milliseconds
+from usage_anomaly.search.policies import GRACE_DAYS as GRACE_DAYS
 
 HOURLY_DAYS = 400
 # A pair that was not used for so long needs no past; one that is used again gets another.
 PROFILE_DAYS = 60
-GRACE_DAYS = 2  # events of a day are taken until the retention after its end: none may find its index gone
 _NAMES = {
     EVENTS: (re.compile(rf"{EVENTS}-(\d{{4}})\.(\d\d)\.(\d\d)"), 1),
     HOURLY: (re.compile(rf"{HOURLY}-(\d{{4}})\.(\d\d)"), 31),

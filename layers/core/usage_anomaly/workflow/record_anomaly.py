@@ -13,10 +13,14 @@ from usage_anomaly.search import anomalies
 
 
 class RecordInput(msgspec.Struct, frozen=True, kw_only=True):
+    """`attributes` are the alert's; empty where the assessment failed."""
+
     anomaly: Anomaly
+    attributes: dict[str, str] = {}
 
 
 def run(event: Mapping[str, Any], client: OpenSearch) -> dict[str, Any]:
     """KEPT, or NEWER when a later sequence stands there. Raises SearchUnavailable."""
-    kept = anomalies.keep(client, msgspec.convert(event, RecordInput).anomaly)
+    given = msgspec.convert(event, RecordInput)
+    kept = anomalies.keep(client, given.anomaly, account_type=given.attributes.get("account_type"))
     return {"outcome": "KEPT" if kept else "NEWER"}

@@ -1,0 +1,205 @@
+"""What has the random cut forest of OpenSearch found, and is that enough to tell it?
+
+Four detectors, each over sums of one unit, run in OpenSearch's anomaly-detection plugin. One document of their result index
+becomes one finding. The plugin says a spike once, when it begins: growth and end come from our own sums. What the detectors
+sum and what they leave out stands in `learned.json` with its reasons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+from usage_anomaly.detection import Finding
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Detector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One detector: the sum of one field of usage events, of one kind or (None) of all.
+
+    `feature` is named in each result, and so says which detector it is of. An excess over the expected of `margin` units or
+    less is no result.
+    """
+
+    name: str
+    feature: str
+    field: str
+    kind: str | None
+    unit: str
+    margin: float
+    reason: str
+
+
+class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The interval of the sums, how long after its end it is judged, how many make a pattern, which excess is none."""
+
+    minutes: int
+    delay_minutes: int
+    shingle: int
+    ratio: float
+    reason: str
+
+
+class Alone(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The grade and the confidence (0-1) from which a result is told though no other detector says the same."""
+
+    grade: float
+    confidence: float
+    reason: str
+
+
+class Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All of `learned.json`."""
+
+    detectors: tuple[Detector, ...]
+    window: Window
+    alone: Alone
+
+
+FIGURES = msgspec.json.decode((files(__package__) / "learned.json").read_bytes(), type=Figures)
+BY_FEATURE = {each.feature: each for each in FIGURES.detectors}
+
+
+class Learned(msgspec.Struct, frozen=True, kw_only=True):
+    """One result of one detector about one window of one account. `kind` None: the detector sums all kinds.
+
+    Two results with the same `key` say the same; `executed_at` is when OpenSearch came to it.
+    """
+
+    key: str
+    account_id: str
+    kind: str | None
+    executed_at: datetime
+    finding: Finding
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """A document of the result index that is no finding, and why."""
+
+    reason: str
+
+
+class _Value(msgspec.Struct, frozen=True):
+    feature_id: str
+    data: float
+
+
+class _Feature(_Value, frozen=True):
+    feature_name: str
+
+
+class _Entity(msgspec.Struct, frozen=True):
+    name: str
+    value: str
+
+
+class _Expected(msgspec.Struct, frozen=True):
+    likelihood: float
+    value_list: tuple[_Value, ...]
+
+
+class _Document(msgspec.Struct, frozen=True, kw_only=True):
+    """What is read of a document of the result index (its schema version 7). Times are milliseconds since 1970."""
+
+    detector_id: str
+    model_id: str
+    data_start_time: int
+    data_end_time: int
+    execution_end_time: int
+    anomaly_grade: float
+    confidence: float
+    feature_data: tuple[_Feature, ...]
+    entity: tuple[_Entity, ...]
+    expected_values: tuple[_Expected, ...] = ()
+    past_values: tuple[_Value, ...] = ()
+    approx_anomaly_start_time: int | None = None
+
+
+def read_result(source: Any) -> Learned | Unread:
+    """The finding of one document. Where the forest saw late what an earlier window was, the finding is of that window."""
+    try:
+        return _learned(msgspec.convert(source, _Document))
+    except (msgspec.ValidationError, OverflowError) as error:  # a time far outside the calendar overflows
+        return Unread(f"not a result: {error}")
+
+
+def tells(finding: Finding, others: Iterable[Finding]) -> bool:
+    """Whether a learned finding is told: it is strong and sure by itself, or another detector says its window too.
+
+    `others` are findings of the same kind and account. What is not told is recorded.
+    """
+    alone = FIGURES.alone
+    sure = finding.score >= alone.grade and finding.confidence >= alone.confidence
+    return sure or any(_agree(finding, each) for each in others)
+
+
+def _agree(finding: Finding, other: Finding) -> bool:
+    """Whether another detector's window shares time and place with it; a second forest over the same calls agrees for free."""
+    together = other.window_start < finding.window_end and finding.window_start < other.window_end
+    places = {finding.region, other.region} - {None}
+    return other.detector != "learned" and together and len(places) <= 1
+
+
+def _learned(document: _Document) -> Learned | Unread:
+    feature = next((each for each in document.feature_data if each.feature_name in BY_FEATURE), None)
+    if feature is None:
+        return Unread(f"a result of detector {document.detector_id}, which is none of ours")
+    detector = BY_FEATURE[feature.feature_name]
+    place = {each.name: each.value for each in document.entity}
+    if "account_id" not in place:
+        return Unread(f"a result of {detector.name} that names no account")
+    start, actual = _moment(document.data_start_time), feature.data
+    length = _moment(document.data_end_time) - start
+    past = _value(document.past_values, feature.feature_id)
+    if past is not None and document.approx_anomaly_start_time is not None:
+        start, actual = _moment(document.approx_anomaly_start_time), past
+    likely = max(document.expected_values, key=lambda each: each.likelihood, default=None)
+    expected = None if likely is None else _value(likely.value_list, feature.feature_id)
+    if not all(map(isfinite, (actual, expected or 0.0, document.anomaly_grade, document.confidence))):
+        return Unread(f"a result of {detector.name} without a number")
+    if expected is not None and actual <= expected:  # versions before 2.19 cannot be told to leave these out
+        return Unread(f"a result of {detector.name} that is a dip")
+    end = start + length
+    return Learned(
+        key=f"{document.model_id}#{end:%Y%m%dT%H%M%S.%f}",
+        account_id=place["account_id"],
+        kind=detector.kind,
+        executed_at=_moment(document.execution_end_time),
+        finding=Finding(
+            detector="learned",
+            scope="region" if "region" in place else "account",
+            region=place.get("region"),
+            window_start=start,
+            window_end=end,
+            window_minutes=round(length / timedelta(minutes=1)),
+            actual=round(actual, 4),
+            expected=None if expected is None else round(max(expected, 0.0), 4),
+            score=round(min(document.anomaly_grade, 1.0), 4),
+            confidence=round(min(document.confidence, 1.0), 4),
+            reason=_reason(detector, actual, expected, length, document),
+        ),
+    )
+
+
+def _reason(detector: Detector, actual: float, expected: float | None, length: timedelta, document: _Document) -> str:
+    usual = "" if expected is None else f", about {_said(max(expected, 0.0))} expected"
+    sure = f"grade {document.anomaly_grade:.2f}, confidence {document.confidence:.2f}"
+    return f"{_said(actual)} {detector.unit} in {round(length / timedelta(minutes=1))} minutes{usual}; learned, {sure}"
+
+
+def _said(amount: float) -> str:
+    return f"{amount:,.0f}" if amount >= 10 or amount == round(amount) else f"{amount:,.1f}"
+
+
+def _value(values: Iterable[_Value], feature_id: str) -> float | None:
+    return next((each.data for each in values if each.feature_id == feature_id), None)
+
+
+def _moment(milliseconds: int) -> datetime:
+    return _EPOCH + timedelta(milliseconds=milliseconds)
