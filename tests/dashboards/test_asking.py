@@ -15,7 +15,7 @@ from tests.search.serving import LOOPBACK
 
 from usage_anomaly import catalog
 from usage_anomaly.dashboards import saved
-from usage_anomaly.dashboards.patterns import PATTERNS, ROLL_UP, ROLL_UP_TYPES
+from usage_anomaly.dashboards.patterns import PATTERNS
 from usage_anomaly.search.anomalies import keep
 from usage_anomaly.search.events import write
 from usage_anomaly.usage import UsageEvent
@@ -71,11 +71,8 @@ def filled(client: OpenSearch) -> OpenSearch:
     told = incidents.told(catalog.load().kinds["ec2.instances"], launches, [finding])
     keep(client, told, account_type="development")
     keep(client, msgspec.structs.replace(told, id="ended", state="closed", severity=1.0, expected=40.0))
-    hours = {name: {"type": kind} for name, kind in ROLL_UP_TYPES.items()}
-    if not client.indices.exists(index=ROLL_UP):
-        client.indices.create(index=ROLL_UP, body={"mappings": {"properties": hours}})
     hour = {"hour": NOW, "account_id": ACCOUNT, "kind": "ec2.instances", "region": "us-east-1"}
-    client.index(index=ROLL_UP, body={**hour, "quantity": 1, "usd_per_hour": 24.48, "usd": 0.0})
+    client.index(index="usage-hourly-2026.11", body={**hour, "quantity": 1, "usd_per_hour": 24.48, "usd": 0.0})
     client.indices.refresh(index="usage-*")
     return client
 

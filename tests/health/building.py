@@ -24,6 +24,7 @@ WELL = Probes(
     alerts=Seconds(45.0),
     workflow=Executions(started=2),
     dead_letters=Letters(),
+    history=Seconds(3_600.0),
 )
 
 

@@ -16,8 +16,10 @@ from tests.health.conftest import MACHINE, PLACES, Account
 from usage_anomaly import monitoring
 from usage_anomaly.errors import UsageAnomalyError
 from usage_anomaly.health import Calls, Cluster, Executions, Lag, Letters, Seconds, Unknown
+from usage_anomaly.renewing import JOB, Progress
 from usage_anomaly.settings import MissingSetting
 from usage_anomaly.state import health as memory
+from usage_anomaly.state import progress
 
 Publish = Callable[[str, str, float], None]
 Published = dict[str, tuple[str, float]]
@@ -91,6 +93,16 @@ def test_dead_letters_are_failed_payloads_and_queued_messages(account: Account) 
     found = monitoring.dead_letters(account.clients, places, NOW)
     assert found.waiting == 5
     assert monitoring.dead_letters(account.clients, PLACES, NOW).waiting == 2
+
+
+def test_history_is_as_old_as_the_last_time_that_all_pasts_were_made(account: Account) -> None:
+    """Before the first run nobody knows; a job that never comes to its end is as old as its beginning."""
+    assert look(account).history == Seconds(None)
+    began = Progress(began=NOW - timedelta(hours=30))
+    progress.write(account.table, JOB, began)
+    assert look(account).history == Seconds(30 * 3_600.0)
+    progress.write(account.table, JOB, msgspec.structs.replace(began, finished=NOW - timedelta(hours=2)))
+    assert look(account).history == Seconds(2 * 3_600.0)
 
 
 def test_lag_counts_from_the_newest_stored_event(account: Account) -> None:
@@ -231,7 +243,7 @@ def test_figures_are_published_even_if_the_state_cannot_be_read(
     clients = msgspec.structs.replace(account.clients, table=Failing(DENIED))
     with pytest.raises(ClientError):
         monitoring.watch(clients, PLACES, publish, NOW)
-    assert published["OverallHealthScore"] == ("Percent", 85)
+    assert published["OverallHealthScore"] == ("Percent", 75)
 
 
 @pytest.mark.parametrize("text", ["", "ingest", "ingest=", "=x", "ingest=a", "detect=b", "ingest=a,,detect=b"])

@@ -39,6 +39,7 @@ def test_targets_are_those_of_the_code(page: str) -> None:
         "LambdaErrorRate": health.ERRORS_TARGET,
         "IngestLagSeconds": health.LAG_TARGET,
         "AlertLatencySeconds": health.LATENCY_TARGET,
+        "HistoryAgeSeconds": health.HISTORY_TARGET,
     }
     for name, figure in targets.items():
         (row,) = [line for line in page.splitlines() if line.startswith(f"| {name} |")]

@@ -45,6 +45,8 @@ BLIND = Unknown("ReadTimeoutError")
         ({"dead_letters": Letters(waiting=1, oldest_seconds=3_601)}, "dead_letters", 20),
         ({"dead_letters": Letters(waiting=100, oldest_seconds=60)}, "dead_letters", 20),
         ({"dead_letters": BLIND}, "dead_letters", 10),
+        ({"history": Seconds(26 * 3_600.0 + 1)}, "history", 20),
+        ({"history": BLIND}, "history", 10),
     ],
 )
 def test_each_trouble_costs_what_the_table_says(changes: dict[str, Any], area: str, points: int) -> None:
@@ -68,6 +70,8 @@ def test_ingest_that_fails_costs_its_own_points_too() -> None:
         {"functions": calls(ingest=Calls()), "lag": Lag(90_000.0)},
         {"functions": calls(ingest=Calls()), "lag": Lag(None)},
         {"alerts": Seconds(None)},
+        {"history": Seconds(None)},
+        {"history": Seconds(26 * 3_600.0)},
         {"lag": Lag(900.0), "outbox": Seconds(300.0), "alerts": Seconds(300.0)},
     ],
 )
@@ -86,6 +90,7 @@ def test_everything_broken_scores_zero_and_not_less() -> None:
         alerts=Seconds(9_999.0),
         workflow=Executions(started=9, failed=9),
         dead_letters=Letters(waiting=999),
+        history=Seconds(999_999.0),
     )
     assert assess(broken).score == 0
 
@@ -113,6 +118,7 @@ some_probes = st.builds(
     alerts=st.just(BLIND) | st.builds(Seconds, seconds),
     workflow=st.just(BLIND) | st.builds(Executions, started=st.integers(0, 20), failed=st.integers(0, 20)),
     dead_letters=st.just(BLIND) | st.builds(Letters, waiting=st.integers(0, 200), oldest_seconds=st.floats(0, 9_999)),
+    history=st.just(BLIND) | st.builds(Seconds, st.none() | st.floats(0, 200_000)),
 )
 
 
@@ -163,7 +169,7 @@ def test_blind_functions_do_not_excuse_a_lag() -> None:
 def test_operations_page_has_the_same_table(root: Path) -> None:
     """The page is what people read at night."""
     rows = [line for line in (health.__doc__ or "").splitlines() if line.startswith("|")]
-    assert len(rows) == 24
+    assert len(rows) == 26
     page = (root / "docs" / "operations.md").read_text("utf-8").splitlines()
     assert [row for row in rows if row not in page] == []
 

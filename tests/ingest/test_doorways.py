@@ -13,6 +13,7 @@ import pytest
 from opensearchpy import OpenSearch
 from tests.ingest.packing import FUNCTION, NOW, failed, failed_name, subscription, thousand
 from tests.search.serving import LOOPBACK, documents
+from tests.ticking.conftest import make_table
 
 from usage_anomaly.ingesting import FailureStore
 from usage_anomaly.settings import MissingSetting
@@ -34,7 +35,7 @@ CONTEXT = SimpleNamespace(
     memory_limit_in_mb=512,
     invoked_function_arn=f"arn:aws:lambda:us-east-1:111122223333:function:{FUNCTION}",
     aws_request_id="e4b46cbf-b738-4880-8a18-9cf6983408b2",
-    get_remaining_time_in_millis=lambda: 60_000,
+    get_remaining_time_in_millis=lambda: 120_000,
 )
 
 
@@ -98,6 +99,19 @@ def test_redrive_takes_in_what_failed(
     app = load(root, "redrive", monkeypatch)
     assert app.handler(sample(root, "redrive"), CONTEXT)["taken"] == 1
     assert documents(client)
+
+
+def test_roll_up_sums_up_what_ingest_kept(root: Path, client: OpenSearch, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schedule's event says nothing; everything is in the index and the table."""
+    load(root, "ingest", monkeypatch).handler(sample(root, "ingest"), CONTEXT)
+    client.indices.refresh(index="usage-events-*")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setenv("STATE_TABLE", make_table().name)
+    report = load(root, "roll_up", monkeypatch).handler(sample(root, "roll_up"), CONTEXT)
+    assert report["hours"] > 0
+    assert report["finished"]
+    client.indices.refresh(index="usage-hourly-*")
+    assert client.count(index="usage-hourly-*")["count"] > 0
 
 
 @pytest.mark.parametrize("name", ["SEARCH_ENDPOINT", "FAILURE_BUCKET", "OWN_ROLES", "RETENTION_DAYS"])

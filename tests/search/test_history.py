@@ -14,7 +14,7 @@ from tests.search.serving import LOOPBACK
 
 from usage_anomaly.anomalies import Query
 from usage_anomaly.enrichment.evidence import matching
-from usage_anomaly.search import history
+from usage_anomaly.search import history, indexes
 from usage_anomaly.search.events import write
 from usage_anomaly.series import Series, bucket_of, bucket_start
 from usage_anomaly.usage import UsageEvent
@@ -204,3 +204,71 @@ def test_coverage_and_newest_ingest(client: OpenSearch) -> None:
     assert history.coverage(client, None) == START - timedelta(hours=1)
     assert history.coverage(client, OTHERS[0]) == START
     assert history.newest_ingest(client) == NOW
+
+
+def test_days_that_have_events_are_known_of_an_account_and_of_all(client: OpenSearch) -> None:
+    """A day without records is a gap, and says nothing of what is usual."""
+    put(client, [event(1, -3 * 1_440), event(2, -3 * 1_440 + 5), event(3, -1_440, account_id=OTHERS[0]), event(4)])
+    midnight = START.replace(hour=0)
+    assert history.days(client, ACCOUNT) == [START - timedelta(days=3), midnight]
+    assert history.days(client, None) == [START - timedelta(days=3), midnight - timedelta(days=1), midnight]
+    assert history.days(client, "9") == []
+    put(client, [event(5, -2 * 1_440), event(6, -4 * 1_440, account_id=OTHERS[0])], NOW + timedelta(minutes=1))
+    assert history.days(client, ACCOUNT, NOW) == [START - timedelta(days=3), midnight]
+    assert history.days(client, ACCOUNT) == [START - timedelta(days=3), midnight - timedelta(days=2), midnight]
+    assert history.days(client, None, NOW)[0] == START - timedelta(days=3)
+
+
+def test_kinds_that_were_used_since_a_time(client: OpenSearch) -> None:
+    """All of them are judged again when a day before becomes known."""
+    put(
+        client,
+        [event(1, -60), event(2, 1, kind="ebs.volumes"), event(3, 0, kind="rds.instances", account_id=OTHERS[0])],
+    )
+    assert history.kinds(client, ACCOUNT, START) == ["ebs.volumes"]
+    assert history.kinds(client, ACCOUNT, START - timedelta(hours=1)) == ["ebs.volumes", "ec2.instances"]
+    assert history.kinds(client, None, START) == ["ebs.volumes", "rds.instances"]
+
+
+def test_pairs_are_named_by_use_and_by_what_came_in(client: OpenSearch) -> None:
+    """The daily job goes by them, backfilled history too: it is not judged, and belongs to what is usual."""
+    put(client, [event(1, -1_440), event(2, 1, kind="ebs.volumes"), event(3, -2_880, account_id=OTHERS[0])])
+    put(client, [event(4, -2_880, origin="backfill"), event(5, 1, account_id=OTHERS[1])], NOW + timedelta(minutes=1))
+    searched = history.History(client, lambda _: False)
+    midnight = START.replace(hour=0)
+    assert list(searched.used(midnight - timedelta(days=1), midnight)) == [(ACCOUNT, "ec2.instances")]
+    assert list(searched.used(midnight, midnight + timedelta(days=1))) == [
+        (ACCOUNT, "ebs.volumes"),
+        (OTHERS[1], "ec2.instances"),
+    ]
+    assert list(searched.came(NOW, NOW + timedelta(minutes=1), midnight)) == [(ACCOUNT, "ec2.instances")]
+    assert list(searched.came(NOW - timedelta(minutes=1), NOW, midnight)) == [
+        (ACCOUNT, "ec2.instances"),
+        (OTHERS[0], "ec2.instances"),
+    ]
+
+
+@pytest.mark.parametrize("most", [2, 100])
+def test_a_span_of_many_days_is_read_whole(client: OpenSearch, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Only the days of a span are asked; of a span too long to name in an address, all."""
+    monkeypatch.setattr(indexes, "MOST_DAYS", most)
+    batch = [event(day, -1_440 * day) for day in range(6)]
+    put(client, batch)
+    found = history.events(client, ACCOUNT, "ec2.instances", START - timedelta(days=4), START + timedelta(hours=1))
+    assert found == batch[4::-1]
+
+
+def test_a_span_names_the_days_it_touches() -> None:
+    """A day too few is a day of usage that nobody sees."""
+    midnight = datetime(2026, 11, 30, tzinfo=UTC)
+    named = {
+        (-1, 0): "usage-events-2026.11.29",
+        (-1, 1): "usage-events-2026.11.29,usage-events-2026.11.30",
+        (0, 1): "usage-events-2026.11.30",
+        (23, 25): "usage-events-2026.11.30,usage-events-2026.12.01",
+        (0, 24): "usage-events-2026.11.30",
+        (0, 0): "usage-events-2026.11.30",
+    }
+    for (low, high), expected in named.items():
+        span = midnight + timedelta(hours=low), midnight + timedelta(hours=high)
+        assert indexes.days_between(*span) == expected

@@ -14,6 +14,7 @@ from tests.search.serving import LOOPBACK
 from usage_anomaly.search import history, indexes, setup
 from usage_anomaly.search.client import SearchRefused, read
 from usage_anomaly.search.events import write
+from usage_anomaly.search.paging import PAGE
 from usage_anomaly.usage import UsageEvent
 
 pytestmark = [LOOPBACK, pytest.mark.node, pytest.mark.parametrize("url", ["node"], indirect=True)]
@@ -41,7 +42,7 @@ def requests(bare: OpenSearch, monkeypatch: pytest.MonkeyPatch) -> list[Request]
 @pytest.fixture
 def tight(client: OpenSearch) -> Iterator[OpenSearch]:
     """A cluster that takes no request of more buckets than one page of ours; a domain takes 65,535 unless told otherwise."""
-    limit = {"search.max_buckets": history.PAGE}
+    limit = {"search.max_buckets": PAGE}
     client.cluster.put_settings(body={"transient": limit})
     yield client
     client.cluster.put_settings(body={"transient": dict.fromkeys(limit)})
@@ -64,16 +65,16 @@ def test_twelve_thousand_series_are_read_to_the_last_within_the_limit_on_buckets
     assert {(each.account_id, each.first) for each in touched} == {(each.account_id, each.event_time) for each in batch}
     assert len(touched) == SERIES
     pages = [len(answer["aggregations"]["page"]["buckets"]) for _, _, answer in requests]
-    assert pages == [history.PAGE] * (SERIES // history.PAGE) + [0]
+    assert pages == [PAGE] * (SERIES // PAGE) + [0]
     assert len(list(history.totals(tight, "ec2.instances", START, END))) == SERIES
 
 
 @pytest.mark.parametrize("way", ["terms", "composite"])
 def test_a_search_of_too_many_buckets_is_refused_at_once_and_says_so(tight: OpenSearch, way: str) -> None:
     """OpenSearch answers it as if it were busy: tried again it would fail for ever, and the tick with it."""
-    write(tight, series(history.PAGE + 1), NOW, plenty, 36)
+    write(tight, series(PAGE + 1), NOW, plenty, 36)
     tight.indices.refresh(index=indexes.ALL_EVENTS)
-    field, size = {"field": "account_id"}, history.PAGE + 1
+    field, size = {"field": "account_id"}, PAGE + 1
     ways = {
         "terms": {"terms": {**field, "size": size}},
         "composite": {"composite": {"size": size, "sources": [{"it": {"terms": field}}]}},

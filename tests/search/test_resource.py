@@ -116,7 +116,7 @@ def test_create_sets_the_cluster_up(
     (answer,) = listener.answers
     assert answer["Status"] == "SUCCESS", answer
     assert answer["PhysicalResourceId"] == "search-setup"
-    assert answer["Data"] == {"Changes": "3"}
+    assert answer["Data"] == {"Changes": "5"}
     assert all(answer[name] == request_of[name] for name in ("StackId", "RequestId", "LogicalResourceId"))
     assert listener.types == [""], "the URL is signed for an empty content type"
     assert bare.indices.exists_index_template(name=indexes.EVENTS)

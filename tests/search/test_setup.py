@@ -19,6 +19,8 @@ def test_a_second_run_changes_nothing(bare: OpenSearch) -> None:
     assert setup.configure(bare) == [
         "index template usage-events",
         "index template usage-anomalies",
+        "index template usage-hourly",
+        "index template usage-profiles",
         "index usage-anomalies",
     ]
     write(bare, [event(1)], NOW, plenty, 36)

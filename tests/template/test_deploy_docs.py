@@ -11,7 +11,7 @@ from tests.template.code import folder_of, settings_of
 from tests.template.reading import Node, Template
 
 from usage_anomaly.enrichment import prices
-from usage_anomaly.search import policies
+from usage_anomaly.search import policies, retention
 
 OF_WORKFLOW_AND_ALERTS = 5  # figures that monitoring asks for beside two of each function
 
@@ -92,12 +92,14 @@ def test_costs_of_the_domain_are_those_of_its_nodes_and_disks(
     assert estimate.date in sections["Costs"]
 
 
-def test_retention_is_said_as_the_policy_does_it(sections: dict[str, str], template: Template) -> None:
+def test_retention_is_said_as_policy_and_job_do_it(sections: dict[str, str], template: Template) -> None:
     """A promise about retention is one about other people's data."""
-    assert policies.GRACE_DAYS == 2
-    said_so = "deletes the indexes two days after, where the cluster has it"
+    assert policies.GRACE_DAYS == retention.GRACE_DAYS == 2
+    said_so = "older ones are refused, and their indexes deleted two days after"
     assert said_so in template.parameters["UsageRetentionDays"]["Description"]
     assert said_so in sections["Parameters"]
+    variables = template.functions()["RollUp"]["Environment"]["Variables"]
+    assert variables["RETENTION_DAYS"] == {"Ref": "UsageRetentionDays"}
 
 
 def test_first_deployment_on_a_domain_with_roles_of_its_own_is_kept(sections: dict[str, str]) -> None:

@@ -57,7 +57,11 @@ def test_set_up_is_told_every_role_that_the_gate_lets_in(template: Template) -> 
     assert setup["DashboardsRoles"] == {"Fn::If": ["PeopleLook", [person], []]}
     assert setup["IngestRoles"] == by_sid["Write"] == by_sid["WriteInBulk"]
     assert setup["AdministratorRoles"] == [by_sid["Configure"]]
-    assert set(by_sid) == {"Read", "Search", "SearchLearned", "Write", "WriteInBulk", "Configure"}
+    assert setup["PastsRoles"] == by_sid["KeepPasts"]
+    assert setup["RollUpRoles"] == by_sid["RollUp"] == by_sid["Forget"]
+    assert set(by_sid) == {
+        "Read", "Search", "SearchLearned", "Write", "WriteInBulk", "KeepPasts", "RollUp", "Forget", "Configure",
+    }  # fmt: skip
 
 
 def test_nodes_stand_in_as_many_zones_as_they_divide_into(template: Template, domain: Node) -> None:

@@ -14,6 +14,7 @@ NOTHING_TO_KEEP = {
     "Detect": "a tick holds nothing; the next one, a minute later, takes up where the cursor stands",
     "MonitorHealth": "a tick holds nothing; the health score is missing then, which is an alarm",
     "Redrive": "a tick holds nothing; what it works on stays in the bucket",
+    "RollUp": "a run holds nothing; the next one, an hour later, takes up where it stopped",
     "ConfigureSearch": "CloudFormation waits five minutes for its answer and then fails the deployment",
 }
 ASYNCHRONOUS = {"Ingest", *NOTHING_TO_KEEP}

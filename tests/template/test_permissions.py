@@ -149,8 +149,8 @@ def test_people_reach_the_dashboards_and_nothing_else(template: Template) -> Non
 
 
 def test_each_role_has_the_methods_and_paths_of_its_class(template: Template) -> None:
-    """Who searches must not write, and only the set-up deletes."""
-    readers = {"DetectRole", "EstimateCostRole", "FindEvidenceRole", "MonitorHealthRole", "RedriveRole"}
+    """Who searches must not write, and only the set-up and who forgets delete."""
+    readers = {"DetectRole", "EstimateCostRole", "FindEvidenceRole", "MonitorHealthRole", "RedriveRole", "RollUpRole"}
     writers = {"IngestRole", "RecordAnomalyRole", "RedriveRole"}
     for role, statements in entering(template).items():
         ways = {(method.removeprefix("es:ESHttp"), path) for _, methods, path in statements for method in methods}
@@ -161,6 +161,10 @@ def test_each_role_has_the_methods_and_paths_of_its_class(template: Template) ->
             allowed |= {("Post", "/opensearch-ad-plugin-result-usage*/_search")}
         if role in writers:
             allowed |= {("Post", "/_bulk"), ("Post", "/usage-*"), ("Put", "/usage-*")}
+        if role in ("DetectRole", "RollUpRole"):
+            allowed |= {("Post", "/usage-profiles/_*"), ("Put", "/usage-profiles/_*")}
+        if role == "RollUpRole":
+            allowed |= {("Post", "/_bulk"), ("Delete", "/usage-*")}
         if role == "ConfigureSearchRole":
             allowed |= {(method, "") for method in ("Delete", "Get", "Head", "Post", "Put")}
         assert ways == allowed, role

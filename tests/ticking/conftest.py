@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import boto3
 import pytest
 from moto import mock_aws
 
 from usage_anomaly.anomalies.overrides import NONE, Overrides
+from usage_anomaly.anomalies.rules import Pair
 from usage_anomaly.bench import Reader
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account
-from usage_anomaly.series import bucket_of, bucket_start
+from usage_anomaly.history import Doer, Kept, PastOvertaken, Wanted
+from usage_anomaly.series import Past, bucket_of, bucket_start
 from usage_anomaly.state import Table
+from usage_anomaly.totals import Trait, traits
 from usage_anomaly.usage import UsageEvent
+
+BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class News:
@@ -30,6 +35,7 @@ class MemoryHistory:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str, str], tuple[datetime, UsageEvent]] = {}
+        self.pasts: dict[tuple[str, str], Kept] = {}
 
     def ingest(self, moment: datetime, events: Iterable[UsageEvent]) -> None:
         for event in events:
@@ -43,21 +49,65 @@ class MemoryHistory:
                 found[key] = min(event.event_time, found.get(key, event.event_time))
         return [News(*pair, first) for pair, first in sorted(found.items())]
 
+    def used(self, start: datetime, end: datetime) -> list[Pair]:
+        events = (each for _, each in self.rows.values() if start <= each.event_time < end)
+        return sorted({(each.account_id, each.kind) for each in events})
+
+    def came(self, since: datetime, until: datetime, before: datetime) -> list[Pair]:
+        events = (each for moment, each in self.rows.values() if since < moment <= until and each.event_time < before)
+        return sorted({(each.account_id, each.kind) for each in events})
+
     def newest_ingest(self) -> datetime | None:
         return max((moment for moment, _ in self.rows.values()), default=None)
 
-    def days(self, account_id: str | None) -> list[datetime]:
+    def days(self, account_id: str | None, until: datetime | None = None) -> list[datetime]:
         times: dict[date, datetime] = {}
-        for _, event in self.rows.values():
-            if account_id in (None, event.account_id):
+        for moment, event in self.rows.values():
+            if account_id in (None, event.account_id) and (until is None or moment <= until):
                 day = event.event_time.date()
                 times[day] = min(event.event_time, times.get(day, event.event_time))
         return sorted(times.values())
+
+    def kinds(self, account_id: str | None, since: datetime) -> list[str]:
+        events = (each for _, each in self.rows.values() if account_id in (None, each.account_id))
+        return sorted({each.kind for each in events if each.event_time >= since})
 
     def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> Iterator[UsageEvent]:
         for _, event in self.rows.values():
             if event.kind == kind and account_id in (None, event.account_id) and start <= event.event_time < end:
                 yield event
+
+    def doers(self, kind: str, start: datetime, end: datetime, trait: Trait | None = None) -> list[Doer]:
+        found = [
+            Doer(
+                account_id=each.account_id,
+                start=bucket_start(bucket_of(each.event_time)),
+                image_id=each.image_id,
+                source_ip=each.source_ip,
+                actor_arn=each.actor_arn,
+                actor_session=each.actor_session,
+                invoked_by=each.invoked_by,
+            )
+            for each in self.events(None, kind, start, end)
+            if each.quantity and each.direction != "release"
+        ]
+        wanted = {each for each in found if trait is None or trait in traits(each)}
+        return sorted(wanted, key=lambda each: each.start, reverse=True)
+
+    def earlier(self, account_id: str | None, kind: str, before: datetime, wanted: Wanted) -> list[UsageEvent]:
+        known = [each for each in self.events(account_id, kind, BEGINNING, before) if _is_wanted(each, wanted)]
+        launches = [each for each in self.events(account_id, kind, BEGINNING, before) if _is_rated(each)]
+        launches.sort(key=lambda each: (each.event_time, each.event_id, each.group or ""))
+        return [*known, *(launches[-wanted.rated :] if wanted.rated else [])]
+
+    def past(self, account_id: str, kind: str) -> Kept:
+        return self.pasts.get((account_id, kind), Kept())
+
+    def keep_past(self, account_id: str, kind: str, past: Past, kept: Kept) -> None:
+        stands = self.past(account_id, kind).version
+        if stands != kept.version:
+            raise PastOvertaken(f"{account_id} {kind}")
+        self.pasts[account_id, kind] = Kept(past, ((stands or (0, 0))[0] + 1, 1))
 
     def totals(self, kind: str, start: datetime, end: datetime) -> Iterator[tuple[str, datetime, int]]:
         sums: dict[tuple[str, datetime], int] = {}
@@ -66,6 +116,21 @@ class MemoryHistory:
                 key = (event.account_id, bucket_start(bucket_of(event.event_time)))
                 sums[key] = sums.get(key, 0) + event.quantity
         yield from ((account_id, moment, quantity) for (account_id, moment), quantity in sums.items())
+
+
+def _is_wanted(event: UsageEvent, wanted: Wanted) -> bool:
+    parts = {each.partition(":")[0] for each in event.resource_ids if ":" in each}
+    return bool(
+        wanted.resources.intersection(event.resource_ids)
+        or wanted.holders & parts
+        or (event.direction == "use" and event.launcher_id in wanted.launchers)
+        or (event.direction == "definition" and event.group in wanted.groups)
+    )
+
+
+def _is_rated(event: UsageEvent) -> bool:
+    rated = event.usd_per_hour is not None and bool(event.resource_ids)
+    return rated and event.direction == "use" and not event.dry_run
 
 
 class Executions:

@@ -1,16 +1,18 @@
 """What does a deployment's tick know of one kind in one account?
 
-Reads the pair's series as far back as this tick has to judge, finds its extents, and lays what was told beside them.
-Judging starts three days before the earliest news, after 35 more days of history for the habits; what ended before the news
-was judged by earlier ticks. A told anomaly that the news cannot reach is *carried*: nobody doubts its range any more, only
-what still runs of it is read again, so that history may be deleted behind it.
+Reads the pair's series as far back as this tick has to judge, finds its extents, and lays what was told beside them. Judging
+starts three days before the earliest news; what ended before the news was judged by earlier ticks. What was used before is
+read in sums where a past is kept that ends early enough, else event by event. A told anomaly that the news cannot reach is
+*carried*: nobody doubts its range any more, only what still runs of it is read again, so that history may be deleted behind
+it.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from functools import cache, partial
 
 import msgspec
 
@@ -22,38 +24,12 @@ from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
-from usage_anomaly.series import BUCKETS_PER_HOUR, Judged, Series, bucket_of, bucket_start
-from usage_anomaly.totals import CappedTotal
-from usage_anomaly.usage import UsageEvent
+from usage_anomaly.everyone import note_shared, total_of, unusual
+from usage_anomaly.history import MEMORY, History, Kept, cut_of, is_late, know_launchers, series_since
+from usage_anomaly.series import BUCKETS_PER_DAY, Judged, Past, Series, bucket_of, bucket_start
 
-HISTORY = timedelta(days=38)  # five weeks for the weekday rule, and three days of judging before the news
-REACH = timedelta(days=3)
+REACH = 3 * BUCKETS_PER_DAY
 JOIN = timedelta(hours=2)
-
-
-class Touched(Protocol):
-    """A kind and account with newly arrived usage events, and the time of the earliest of them."""
-
-    @property
-    def account_id(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def first(self) -> datetime: ...
-
-
-class History(Protocol):
-    """The usage events that were ingested, without backfilled ones where news are asked for; spans are [start, end), UTC.
-
-    `account_id` None asks for all accounts. `days` gives the first event of each day that has any. `totals`
-    gives account, start of bucket and quantity of every bucket with use.
-    """
-
-    def touched(self, since: datetime, until: datetime) -> Sequence[Touched]: ...
-    def newest_ingest(self) -> datetime | None: ...
-    def days(self, account_id: str | None) -> Iterable[datetime]: ...
-    def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> Iterable[UsageEvent]: ...
-    def totals(self, kind: str, start: datetime, end: datetime) -> Iterable[tuple[str, datetime, int]]: ...
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,45 +45,68 @@ class Reader(msgspec.Struct, frozen=True, kw_only=True):
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
     """One pair at one tick: its series by account, its telling extents in order, and the told anomalies they concern.
 
-    `carried` are told anomalies beyond the reach of the news, not closed.
+    `carried` are told anomalies beyond the reach of the news, not closed. `renewed` is a past to be kept in place of `kept`,
+    for the news may be missing there.
     """
 
     pair: Pair
-    members: Sequence[Series]
-    extents: Sequence[Extent]
-    told: Sequence[Told]
-    carried: Sequence[Told]
     coverage: Coverage
+    members: Sequence[Series] = ()
+    extents: Sequence[Extent] = ()
+    told: Sequence[Told] = ()
+    carried: Sequence[Told] = ()
+    renewed: Past | None = None
+    kept: Kept = Kept()
 
     def ranges(self) -> list[tuple[int, int]]:
         return [(each.start, each.last_seen) for each in self.extents]
 
 
+class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be laid out: the first bucket that has to be judged (None: no news), and the told anomalies."""
+
+    pair: Pair
+    which: AccountType
+    coverage: Coverage
+    news: datetime | None
+    first: int | None
+    told: Sequence[Told]
+    carried: Sequence[Told]
+    until: datetime
+
+    @property
+    def end(self) -> datetime:
+        return self.until + timedelta(hours=1)
+
+    def starts(self) -> list[int]:
+        """Where what is told begins, the judged and the carried."""
+        return [each.seen[0] for each in (*self.told, *self.carried)]
+
+
 def lay_out(
-    reader: Reader, pair: Pair, which: AccountType, news: datetime | None, told: Sequence[Told], until: datetime
+    reader: Reader,
+    pair: Pair,
+    which: AccountType,
+    coverage: Coverage,
+    news: datetime | None,
+    told: Sequence[Told],
+    until: datetime,
 ) -> Bench:
     """Read one pair, and judge it from the earliest news on if there are any. `which` sets the limits."""
-    coverage = Coverage(map(bucket_of, reader.history.days(None if pair[0] == ORGANIZATION else pair[0])))
     first = None if news is None else bucket_of(_reaching_back(news, told))
     concerned = [each for each in told if first is not None and each.seen[1] >= first]
     carried = [each for each in told if each.state != "closed" and each not in concerned]
-    high = until + timedelta(hours=1)
-    usual = news is None or (pair[0] == ORGANIZATION and not concerned and not _passes(reader, pair, news, high))
-    starts = [bucket_start(each.seen[0]) for each in carried]
-    members: list[Series] = []
-    extents: list[Extent] = []
-    if not usual and first is not None:
-        low = bucket_start(first) - HISTORY
-        if pair[0] != ORGANIZATION:
-            members = _members(reader, pair, min([low, *starts]), high)
-        judged: Judged = members[0] if members else _total(reader, pair[1], low, high)
-        extents = _judge(reader, pair, which, judged, first, concerned, coverage)
-        starts += [bucket_start(each.start) for each in extents] + [bucket_start(each.seen[0]) for each in concerned]
-    if not members and starts:
-        members = _members(reader, pair, min(starts), high)
-    return Bench(
-        pair=pair, members=members, extents=extents, told=() if usual else concerned, carried=carried, coverage=coverage
+    asked = _Asked(
+        pair=pair,
+        which=which,
+        coverage=coverage,
+        news=news,
+        first=first,
+        told=concerned,
+        carried=carried,
+        until=until,
     )
+    return _organization(reader, asked) if pair[0] == ORGANIZATION else _account(reader, asked)
 
 
 def view_of(reader: Reader, bench: Bench, extent: Extent) -> View:
@@ -128,16 +127,78 @@ def as_told(told: Told) -> Extent:
     )
 
 
-def _judge(
-    reader: Reader, pair: Pair, which: AccountType, judged: Judged, first: int, told: Sequence[Told], coverage: Coverage
-) -> list[Extent]:
-    """The telling extents that end at or after the first bucket with news, or that were told."""
-    start = bucket_start(first)
-    since, judged_from = bucket_of(start - HISTORY), bucket_of(start - REACH)
-    rules = rules_of(reader.catalog, pair, which, reader.overrides, since, judged_from)
-    extents = Extents(judged, rules, coverage)
+def _account(reader: Reader, asked: _Asked) -> Bench:
+    """One account's series, from the cut of its past on where that lies before all that is asked for."""
+    (account_id, kind), first = asked.pair, asked.first
+    begins = asked.starts() if first is None else [first, *asked.starts()]
+    if not begins:
+        return Bench(pair=asked.pair, coverage=asked.coverage)
+    kept = reader.history.past(account_id, kind)
+    whole = Past(cut=min(begins) - MEMORY)
+    judged_with = asked.starts() if first is None else [first - REACH - BUCKETS_PER_DAY, *asked.starts()]
+    late = asked.news is not None and is_late(asked.news, asked.until)
+    past = kept.past if not late and _reaches(kept.past, whole.cut, min(judged_with)) else None
+    tally = reader.catalog.kind_of(kind).keep == "tally"
+    used = past or whole
+    found = series_since(reader.history, account_id, kind, used.cut, asked.end, tally=tally, pasts={account_id: used})
+    series = found[account_id]
+    extents = [] if first is None else _judge(reader, asked, series, first)
+    if first is not None and extents and know_launchers(reader.history, account_id, kind, series):
+        extents = _judge(reader, asked, series, first)
+    renew = late or kept.past is None
+    return Bench(
+        pair=asked.pair,
+        coverage=asked.coverage,
+        members=[series],
+        extents=[] if first is None else _in_play(extents, asked, first),
+        told=asked.told,
+        carried=asked.carried,
+        renewed=series.past(cut_of(asked.until), MEMORY) if renew else None,
+        kept=kept,
+    )
+
+
+def _reaches(past: Past | None, low: int, high: int) -> bool:
+    """Whether a past ends where all that is asked for lies behind it, and is not older than what would be read without."""
+    return past is not None and low <= past.cut <= high
+
+
+def _organization(reader: Reader, asked: _Asked) -> Bench:
+    """All accounts' sums where anything is unusual or was told; their series where something is told."""
+    kind, first = asked.pair[1], asked.first
+    extents: list[Extent] = []
+    cap = cache(partial(_cap, reader, kind))
+    shares = reader.catalog.kind_of(kind).keep != "tally"  # a busy kind's callers are too many
+    rules = rules_of(reader.catalog, asked.pair, asked.which, reader.overrides)
+    if first is not None and (
+        asked.told or unusual(reader.history, kind, cap, rules, asked.coverage, first, asked.end, shares=shares)
+    ):
+        total = total_of(reader.history, kind, cap, first - MEMORY, asked.end)
+        if shares:
+            note_shared(reader.history, kind, total, first - REACH, asked.end)
+        extents = _in_play(_judge(reader, asked, total, first), asked, first)
+    starts = [*asked.starts(), *(each.start for each in extents)]
+    return Bench(
+        pair=asked.pair,
+        coverage=asked.coverage,
+        members=_members(reader, kind, min(starts), asked.end) if starts else [],
+        extents=extents,
+        told=asked.told,
+        carried=asked.carried,
+    )
+
+
+def _judge(reader: Reader, asked: _Asked, judged: Judged, first: int) -> list[Extent]:
+    """All extents that can be told from three days before the news on."""
+    rules = rules_of(reader.catalog, asked.pair, asked.which, reader.overrides, first - MEMORY, first - REACH)
+    extents = Extents(judged, rules, asked.coverage)
     extents.refresh(rules.since)
-    return [each for each in extents.all() if each.telling and (each.last_seen >= first or _was_told(each, told))]
+    return extents.all()
+
+
+def _in_play(extents: Iterable[Extent], asked: _Asked, first: int) -> list[Extent]:
+    """The telling extents that end at or after the first bucket with news, or that were told."""
+    return [each for each in extents if each.telling and (each.last_seen >= first or _was_told(each, asked.told))]
 
 
 def _was_told(extent: Extent, told: Sequence[Told]) -> bool:
@@ -145,42 +206,25 @@ def _was_told(extent: Extent, told: Sequence[Told]) -> bool:
 
 
 def _reaching_back(news: datetime, told: Sequence[Told]) -> datetime:
-    """The start of the earliest told anomaly that records at `news` could join, directly or through another."""
-    begin = news
+    """The start of the earliest told anomaly that records in the bucket of `news` could join, directly or through another."""
+    begin = bucket_start(bucket_of(news))
     for each in sorted(told, key=lambda each: each.seen[0], reverse=True):
         if bucket_start(each.seen[1]) + JOIN >= begin:
             begin = min(begin, bucket_start(each.seen[0]))
     return begin
 
 
-def _members(reader: Reader, pair: Pair, low: datetime, high: datetime) -> list[Series]:
-    """The series of one account, or of every account with use, by account id."""
-    tally = reader.catalog.kind_of(pair[1]).keep == "tally"
-    account_id = None if pair[0] == ORGANIZATION else pair[0]
-    found: dict[str, Series] = {} if account_id is None else {account_id: Series(tally=tally)}
-    for event in reader.history.events(account_id, pair[1], low, high):
-        found.setdefault(event.account_id, Series(tally=tally)).add(event)
-    return [found[each] for each in sorted(found)]
+def _cap(reader: Reader, kind: str, account_id: str) -> int:
+    """What of an account's use in a bucket counts for the organization."""
+    return cap_of(reader.catalog, (account_id, kind), account_type(reader.account(account_id)), reader.overrides)
 
 
-def _total(reader: Reader, kind: str, low: datetime, high: datetime) -> CappedTotal:
-    total = CappedTotal()
-    caps: dict[str, int] = {}
-    for account_id, start, quantity in reader.history.totals(kind, low, high):
-        if account_id not in caps:
-            which = account_type(reader.account(account_id))
-            caps[account_id] = cap_of(reader.catalog, (account_id, kind), which, reader.overrides)
-        total.put(account_id, bucket_of(start), quantity, caps[account_id])
-    return total
-
-
-def _passes(reader: Reader, pair: Pair, news: datetime, high: datetime) -> bool:
-    """Whether any window since the news passes the organization's limit: a cheap question before five weeks are read."""
-    total = _total(reader, pair[1], news - timedelta(hours=1), high)
-    rules = rules_of(reader.catalog, pair, "unknown", reader.overrides)
-    return any(
-        total.quantity(end - window.buckets + 1, end) > rules.limit * window.factor
-        for end in total.used_since(bucket_of(news))
-        for window in rules.windows
-        if window.buckets <= BUCKETS_PER_HOUR
-    )
+def _members(reader: Reader, kind: str, cut: int, end: datetime) -> list[Series]:
+    """The series of every account with use, by account id; before the cut their sums only."""
+    used: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for account_id, start, quantity in reader.history.totals(kind, bucket_start(cut - MEMORY), bucket_start(cut)):
+        used[account_id].append((bucket_of(start), quantity, 0))
+    pasts = {each: Past(cut=cut, used=tuple(sorted(rows))) for each, rows in used.items()}
+    tally = reader.catalog.kind_of(kind).keep == "tally"
+    found = series_since(reader.history, None, kind, cut, end, tally=tally, pasts=pasts)
+    return list(found.values())

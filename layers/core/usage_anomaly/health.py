@@ -27,6 +27,8 @@ monitor that cannot see must not say that all is well. Windows are the last 15 m
 | dead_letters | 100 or more wait, or one for over an hour | 20 |
 | dead_letters | unknown | 10 |
 | dead_letters | one to 99 wait | 5 |
+| history | the daily pasts were last made over 26 hours ago | 20 |
+| history | unknown | 10 |
 
 One error alone says nothing: Lambda tries again. A quiet organization stores nothing for days: lag counts only while
 ingest is called.
@@ -48,6 +50,8 @@ LAG_TARGET = 900.0  # seconds
 WINDOW = timedelta(minutes=15)
 INGEST, DETECT = "ingest", "detect"  # roles of functions that are judged by themselves
 
+HISTORY_TARGET = 26 * 3_600.0  # seconds; the job is daily, and a large organization's takes more than one run
+
 _HOUR = 3_600.0
 _FAILING = 5.0  # per cent of one function's invocations
 _RETRIED = 1  # so many errors a retry mends
@@ -57,7 +61,9 @@ _REMIND_FIRST = timedelta(hours=6)
 _REMIND = timedelta(hours=24)
 _CLEAN_RUNS = 2  # runs without a trouble before it is said to be over: what flaps is told once
 
-Area = Literal["cluster", "detection", "functions", "ingest", "lag", "outbox", "alerts", "workflow", "dead_letters"]
+Area = Literal[
+    "cluster", "detection", "functions", "ingest", "lag", "outbox", "alerts", "workflow", "dead_letters", "history"
+]
 # What a person does first; docs/operations.md says more.
 REMEDY: dict[Area, str] = {
     "cluster": "look at the domain's health in the OpenSearch console: free storage, a node lost, replicas without a node",
@@ -69,6 +75,7 @@ REMEDY: dict[Area, str] = {
     "alerts": "look at the executions that ran long, and at the outbox",
     "workflow": "start each failed execution's input again under a new name (redrive delivers nothing); an alert may be missing",
     "dead_letters": "redrive runs by itself once the cluster is healthy; if they stay, read the redrive function's log",
+    "history": "read the roll_up function's log; ticks read more events the longer it lasts, and miss nothing",
 }
 
 
@@ -126,6 +133,7 @@ class Probes(msgspec.Struct, frozen=True, kw_only=True):
     alerts: Seconds | Unknown  # the slowest alert of the window
     workflow: Executions | Unknown
     dead_letters: Letters | Unknown
+    history: Seconds | Unknown  # since the daily pasts were all made
 
 
 class Trouble(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +162,7 @@ def assess(probes: Probes) -> Health:
         *_alerts(probes.alerts),
         *_workflow(probes.workflow),
         *_letters(probes.dead_letters),
+        *_history(probes.history),
     ]
     troubles = tuple(sorted(found, key=lambda trouble: (-trouble.points, trouble.area)))
     return Health(score=max(0, 100 - sum(trouble.points for trouble in troubles)), troubles=troubles)
@@ -264,6 +273,13 @@ def _letters(probe: Letters | Unknown) -> Iterator[Trouble]:
         many = probe.waiting >= _MANY_LETTERS or probe.oldest_seconds > _HOUR
         text = f"failed payloads wait for redrive: {probe.waiting}"
         yield Trouble(area="dead_letters", points=20 if many else 5, text=text)
+
+
+def _history(probe: Seconds | Unknown) -> Iterator[Trouble]:
+    if isinstance(probe, Unknown):
+        yield _unknown("history", 10, "how old the daily pasts are", probe)
+    elif probe.worst is not None and probe.worst > HISTORY_TARGET:
+        yield Trouble(area="history", points=20, text=f"the daily pasts were last made {_minutes(probe.worst)} ago")
 
 
 def _minutes(seconds: float) -> str:

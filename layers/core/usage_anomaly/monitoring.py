@@ -16,9 +16,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from usage_anomaly import health
 from usage_anomaly.errors import UsageAnomalyError
 from usage_anomaly.health import Calls, Cluster, Executions, Health, Lag, Letters, Probes, Seconds, Unknown
+from usage_anomaly.renewing import JOB, Progress
 from usage_anomaly.search.client import answering
 from usage_anomaly.settings import MissingSetting
-from usage_anomaly.state import Table
+from usage_anomaly.state import Table, progress
 from usage_anomaly.state import health as memory
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ UNITS = {
     "OpenSearchUnassignedShards": "Count",
     "IngestLagSeconds": "Seconds",
     "DeadLetters": "Count",
+    "HistoryAgeSeconds": "Seconds",
     "RejectedRecords": "Count",
     "AlertLatencySeconds": "Seconds",
     "StaleLimits": "Count",
@@ -105,6 +107,7 @@ def look(clients: Clients, places: Places, now: datetime) -> Probes:
         alerts=_tried(lambda: alerts(clients.cloudwatch, places.service, now)),
         workflow=_tried(lambda: workflow(clients.cloudwatch, places.state_machine_arn, now)),
         dead_letters=_tried(lambda: dead_letters(clients, places, now)),
+        history=_tried(lambda: history(clients.table, now)),
     )
 
 
@@ -124,6 +127,8 @@ def figures(probes: Probes, found: Health) -> Iterator[tuple[str, float]]:
         yield "IngestLagSeconds", probes.lag.seconds
     if not isinstance(probes.dead_letters, Unknown):
         yield "DeadLetters", probes.dead_letters.waiting
+    if not isinstance(probes.history, Unknown) and probes.history.worst is not None:
+        yield "HistoryAgeSeconds", probes.history.worst
 
 
 def tell(clients: Clients, topic_arn: str, found: Health, now: datetime) -> None:
@@ -203,6 +208,13 @@ def outbox(table: Table, now: datetime) -> Seconds:
     )
     ages = [(now - datetime.fromisoformat(item["at"])).total_seconds() for item in page["Items"]]
     return Seconds(max(0.0, ages[0]) if ages else None)
+
+
+def history(table: Table, now: datetime) -> Seconds:
+    """Since the daily pasts were all made, or since the job first ran; None before that."""
+    made = progress.read(table, JOB, Progress)
+    since = made.finished or made.began
+    return Seconds(None if since is None else max(0.0, (now - since).total_seconds()))
 
 
 def dead_letters(clients: Clients, places: Places, now: datetime) -> Letters:

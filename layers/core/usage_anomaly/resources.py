@@ -70,6 +70,11 @@ def holder(resource: Resource) -> Resource | None:
     return (resource[0], resource[1], name) if mark else None
 
 
+def naming_parts(resource: str) -> str:
+    """How the ids of what hangs on a resource begin."""
+    return resource + _PART
+
+
 def _group_of(event: UsageEvent) -> Group:
     return event.region, event.group
 
@@ -163,6 +168,11 @@ class Ledger:
         self._unsure: list[datetime] = []  # when something was released whose rate was not known then
         self._definitions: dict[Group, list[_Definition]] = {}
         self._undefined: dict[Group, list[datetime]] = {}  # when something of a group was used whose record had no rate
+
+    @property
+    def unsure(self) -> bool:
+        """Whether something was released whose rate was not known then."""
+        return bool(self._unsure)
 
     def take(self, event: UsageEvent) -> Changed:
         """Note a launch or release; gives what it changes besides itself."""

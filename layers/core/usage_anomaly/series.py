@@ -7,9 +7,9 @@ in whole micro-dollars, so that sums do not depend on the order of addition.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from usage_anomaly.places import Place, places
 from usage_anomaly.resources import MICRO, Ledger, Resource, part_of, resources
+from usage_anomaly.sums import Sums
 from usage_anomaly.tallies import Bucket, order
 from usage_anomaly.usage import UsageEvent
 
@@ -40,50 +41,6 @@ def bucket_of(moment: datetime) -> int:
 def bucket_start(bucket: int) -> datetime:
     """The first moment of a bucket, UTC."""
     return _EPOCH + timedelta(seconds=bucket * BUCKET_SECONDS)
-
-
-class Sums:
-    """Running sums over numbered buckets, extended lazily; `value` tells what a bucket holds now.
-
-    `touch` a bucket when its value may have changed.
-    """
-
-    __slots__ = ("_sums", "_value", "_values", "keys")
-
-    def __init__(self, value: Callable[[int], int]) -> None:
-        self._value = value
-        self._values: dict[int, int] = {}
-        self.keys: list[int] = []
-        self._sums: list[int] = [0]  # one longer than the keys it is good for
-
-    def remember(self, values: Mapping[int, int]) -> None:
-        """Begin with buckets whose values never change."""
-        self.keys = sorted(values)
-        self._values = dict(values)
-
-    def touch(self, bucket: int) -> None:
-        at = bisect_left(self.keys, bucket)
-        if at == len(self.keys) or self.keys[at] != bucket:
-            self.keys.insert(at, bucket)
-        self._values.pop(bucket, None)
-        del self._sums[at + 1 :]
-
-    def at(self, bucket: int) -> int:
-        """What a touched bucket holds."""
-        found = self._values.get(bucket)
-        if found is None:
-            found = self._values[bucket] = self._value(bucket)
-        return found
-
-    def between(self, low: int, high: int) -> list[int]:
-        """The touched buckets in [low, high], both included, in order."""
-        return self.keys[bisect_left(self.keys, low) : bisect_right(self.keys, high)]
-
-    def sum(self, low: int, high: int) -> int:
-        """The sum over [low, high], both included."""
-        for place in range(len(self._sums) - 1, len(self.keys)):
-            self._sums.append(self._sums[-1] + self.at(self.keys[place]))
-        return self._sums[bisect_right(self.keys, high)] - self._sums[bisect_left(self.keys, low)]
 
 
 class Judged(Protocol):
@@ -124,6 +81,7 @@ class Series:
         self._end = NEVER
         self._buckets: dict[int, Bucket] = {}
         self._ledger = Ledger()
+        self._known: set[tuple[str, str | None]] = set()
         self._gross = Sums(self._quantity_of)
         self._cut = Sums(self._truncated_of)
         self._net = Sums(self._net_of)
@@ -146,14 +104,25 @@ class Series:
             places=tuple(sorted((place, bucket) for place, bucket in last if bucket >= low)),
         )
 
+    @property
+    def cut(self) -> int:
+        """The first bucket whose events it holds: what was before stands in its past."""
+        return self._past.cut
+
+    @property
+    def unsure(self) -> bool:
+        """Whether something was released whose launch or rate is not known: the median of the latest launches stands in."""
+        return self._ledger.unsure
+
     def know(self, event: UsageEvent) -> None:
-        """Take in a launch or release from before the cut: it counts there already, but says what others are worth."""
-        self._note(event)
+        """Take in an event from before the cut, once: it counts there already, but says what others are worth."""
+        if (event.event_id, event.group) not in self._known:
+            self._known.add((event.event_id, event.group))
+            self._note(_naming_once(event))
 
     def add(self, event: UsageEvent) -> list[int]:
         """Take one event in; its bucket and the later ones that count otherwise now. Dry runs are evidence only."""
-        if len(set(event.resource_ids)) < len(event.resource_ids):  # a record may name one resource twice
-            event = replace(event, resource_ids=tuple(dict.fromkeys(event.resource_ids)))
+        event = _naming_once(event)
         number = bucket_of(event.event_time)
         bucket = self._buckets.get(number)
         if bucket is None:
@@ -374,6 +343,13 @@ class Series:
             return 0
         counted, rate = self._counted(event), self._rate(event)
         return rate if counted == event.quantity else rate * counted // event.quantity
+
+
+def _naming_once(event: UsageEvent) -> UsageEvent:
+    """The event; a record may name one resource twice."""
+    if len(set(event.resource_ids)) == len(event.resource_ids):
+        return event
+    return replace(event, resource_ids=tuple(dict.fromkeys(event.resource_ids)))
 
 
 def _when(event: UsageEvent) -> datetime:

@@ -9,17 +9,19 @@ cannot be judged holds up no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 
 import msgspec
 
 from usage_anomaly.anomalies.life_cycle import WATERMARK, Due, Tick, Told, due, step, update
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair
 from usage_anomaly.bench import Bench, Reader, as_told, lay_out, view_of
+from usage_anomaly.coverage import Coverage
 from usage_anomaly.enrichment.accounts import AccountType, account_type
 from usage_anomaly.errors import UsageAnomalyError
-from usage_anomaly.series import bucket_start
+from usage_anomaly.series import bucket_of, bucket_start
 from usage_anomaly.snapshots import snapshot
 from usage_anomaly.state import Table, cursor
 from usage_anomaly.state import told as rows
@@ -62,12 +64,13 @@ def tick(reader: Reader, table: Table, start: Start, now: datetime, time_left: C
     newest = reader.history.newest_ingest()
     minute = now.replace(second=0, microsecond=0)
     moment = Tick(minute=minute, watermark=min(newest or now, now) - WATERMARK)
+    coverage_of = cache(partial(_coverage, reader))
     for pair in dict.fromkeys([*rows.due_pairs(table, now), *touched]):
         if time_left() < LEAST_SECONDS:
             report.finished = False
             break
         try:
-            _judge(reader, table, pair, moment, report)
+            _judge(reader, table, pair, coverage_of(pair[0]), moment, report)
         except Exception as error:  # noqa: BLE001 - one pair holds up no other; raised below
             failures.append(error)
     report.dispatched += dispatch(table, start, now, failures)
@@ -97,18 +100,49 @@ def dispatch(table: Table, start: Start, now: datetime, failures: list[Exception
 def _note_news(reader: Reader, table: Table, now: datetime) -> list[Pair]:
     """Note every pair with usage that came in since the cursor, and each kind's organization; then move the cursor."""
     since = cursor.read(table)
+    since = _BEGINNING if since is None else since - OVERLAP
     found: dict[Pair, datetime] = {}
-    for each in reader.history.touched(_BEGINNING if since is None else since - OVERLAP, now):
+    for each in reader.history.touched(since, now):
         if reader.catalog.judges(each.kind):  # an older catalog may have known more
             for pair in ((each.account_id, each.kind), (ORGANIZATION, each.kind)):
                 found[pair] = min(each.first, found.get(pair, each.first))
+    midnight = since.replace(hour=0, minute=0, second=0, microsecond=0)
+    for account_id in sorted({pair[0] for pair, first in found.items() if first < midnight}):
+        for pair, first in _judged_otherwise(reader, account_id, since):
+            found[pair] = min(first, found.get(pair, first))
     for pair, first in sorted(found.items()):
         rows.note_news(table, *pair, first, now)
     cursor.advance(table, now)
     return sorted(found)
 
 
-def _judge(reader: Reader, table: Table, pair: Pair, moment: Tick, report: Report) -> None:
+def _judged_otherwise(reader: Reader, account_id: str, since: datetime) -> Iterator[tuple[Pair, datetime]]:
+    """What an account used after a day of which the first record came in only since: it says what is usual on later days.
+
+    None where nothing had come in before: then all of it is news.
+    """
+    whose = _whose(account_id)
+    known = Coverage(map(bucket_of, reader.history.days(whose, since)))
+    if known.since is None:
+        return
+    noted = [each for each in map(known.note, map(bucket_of, reader.history.days(whose))) if each is not None]
+    if noted:
+        first = bucket_start(min(noted))
+        for kind in reader.history.kinds(whose, first):
+            if reader.catalog.judges(kind):
+                yield (account_id, kind), first
+
+
+def _coverage(reader: Reader, account_id: str) -> Coverage:
+    """The days of an account, or of all."""
+    return Coverage(map(bucket_of, reader.history.days(_whose(account_id))))
+
+
+def _whose(account_id: str) -> str | None:
+    return None if account_id == ORGANIZATION else account_id
+
+
+def _judge(reader: Reader, table: Table, pair: Pair, coverage: Coverage, moment: Tick, report: Report) -> None:
     """Judge one pair from its earliest news on, and write what is told of it now."""
     news = rows.news(table, *pair)
     read = rows.load(table, *pair)
@@ -117,7 +151,7 @@ def _judge(reader: Reader, table: Table, pair: Pair, moment: Tick, report: Repor
     report.judged += 1
     which = _type(reader, pair, read)
     told = [each for each in read.told if not _forgotten(each, moment)]
-    bench = lay_out(reader, pair, which, None if news is None else news.first, told, moment.minute)
+    bench = lay_out(reader, pair, which, coverage, None if news is None else news.first, told, moment.minute)
     after, dues = _tell(reader, bench, told, moment)
     changed = [each for each in after if each.sequence > _sequence(told, each)]
     snapshots = [_snapshot(reader, table, bench, each, moment) for each in changed]
@@ -131,6 +165,8 @@ def _judge(reader: Reader, table: Table, pair: Pair, moment: Tick, report: Repor
         report.overtaken += 1
         return
     report.alerts += fits
+    if bench.renewed is not None:
+        reader.history.keep_past(*pair, bench.renewed, bench.kept)
     if news is not None and fits == len(changed):
         rows.judged(table, *pair, news)
 
@@ -145,8 +181,8 @@ def _tell(reader: Reader, bench: Bench, told: Sequence[Told], moment: Tick) -> t
         standing = view_of(reader, bench, as_told(each))
         after.append(step(each, standing, moment))
         dues += due(after[-1], standing)
-    concerned = {each.id for each in after}
-    return [*(each for each in told if each.id not in concerned), *after], dues
+    moved = {each.id: each for each in after}
+    return [*(moved.pop(each.id, each) for each in told), *moved.values()], dues  # in the order they were told
 
 
 def _snapshot(reader: Reader, table: Table, bench: Bench, told: Told, moment: Tick) -> Input:

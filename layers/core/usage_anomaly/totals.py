@@ -6,14 +6,14 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import copy
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
 from usage_anomaly.callers import principal
 from usage_anomaly.places import Place
-from usage_anomaly.series import NEVER, Range, Sums
-from usage_anomaly.usage import UsageEvent
+from usage_anomaly.series import NEVER, Range
+from usage_anomaly.sums import Sums
 
 
 class Trait(msgspec.Struct, frozen=True, order=True):
@@ -30,7 +30,22 @@ class Spread(msgspec.Struct, frozen=True):
     accounts: tuple[str, ...]
 
 
-def traits(event: UsageEvent) -> list[Trait]:
+class Doing(Protocol):
+    """What of a use it could share with others: a usage event, or a row of several alike."""
+
+    @property
+    def image_id(self) -> str | None: ...
+    @property
+    def source_ip(self) -> str | None: ...
+    @property
+    def actor_arn(self) -> str | None: ...
+    @property
+    def actor_session(self) -> str | None: ...
+    @property
+    def invoked_by(self) -> str | None: ...
+
+
+def traits(event: Doing) -> list[Trait]:
     """What a use could share with others. What a service does by itself, and names in place of addresses, say nothing."""
     found = []
     if event.image_id:

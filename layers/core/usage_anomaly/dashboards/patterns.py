@@ -13,17 +13,6 @@ import msgspec
 from usage_anomaly.search import indexes
 from usage_anomaly.search.indexes import Body
 
-ROLL_UP = "usage-hourly"
-# The roll-up's fields, as long as `search.indexes` has no template for it.
-ROLL_UP_TYPES = {
-    "hour": "date",
-    "account_id": "keyword",
-    "kind": "keyword",
-    "region": "keyword",
-    "quantity": "long",
-    "usd_per_hour": "double",
-    "usd": "double",
-}
 # What Dashboards calls a type of OpenSearch.
 _SHOWN_AS = {
     "keyword": "string",
@@ -48,7 +37,7 @@ class Pattern(msgspec.Struct, frozen=True):
 
     id: str
     title: str  # the pattern itself
-    index: str  # the index template, or the roll-up
+    index: str  # the index template
     time_field: str | None
     scripted: tuple[Scripted, ...] = ()
 
@@ -62,14 +51,13 @@ EVENTS = Pattern("usage-anomaly-events", indexes.ALL_EVENTS, indexes.EVENTS, "ev
 ANOMALIES = Pattern("usage-anomaly-anomalies", indexes.ANOMALIES, indexes.ANOMALIES, "start")
 # What is open is shown whenever it began. The star only keeps the two apart in Dashboards' lists.
 STANDING = Pattern("usage-anomaly-standing", f"{indexes.ANOMALIES}*", indexes.ANOMALIES, None)
-HOURS = Pattern("usage-anomaly-hours", ROLL_UP, ROLL_UP, "hour")
+HOURS = Pattern("usage-anomaly-hours", indexes.ALL_HOURLY, indexes.HOURLY, "hour")
 PATTERNS = (EVENTS, ANOMALIES, STANDING, HOURS)
 
 
 def types(pattern: Pattern) -> dict[str, str]:
     """The type that OpenSearch keeps each field as, by name; parts of objects with dots, scripted fields left out."""
-    template = indexes.templates().get(pattern.index)
-    return ROLL_UP_TYPES if template is None else dict(_flat(template["template"]["mappings"]["properties"]))
+    return dict(_flat(indexes.templates()[pattern.index]["template"]["mappings"]["properties"]))
 
 
 def _flat(fields: Body, within: str = "") -> Iterator[tuple[str, str]]:

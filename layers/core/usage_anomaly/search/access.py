@@ -1,8 +1,8 @@
 """Who may do what inside a cluster with fine-grained access control?
 
-Three roles, mapped to the roles (ARNs) of our functions: who writes, who reads, who sets up. Built from the documentation of
-the security plugin, whose role files name the permissions; no server here has that plugin, so the requests and the lists are
-unverified.
+Five roles, mapped to the roles (ARNs) of our functions: who writes, who reads, who keeps pasts, who rolls up, who sets up.
+Built from the documentation of the security plugin, whose role files name the permissions; no server here has that plugin,
+so the requests and the lists are unverified.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from usage_anomaly.search.asking import Asking
 from usage_anomaly.search.detectors import ALL_RESULTS
-from usage_anomaly.search.indexes import Body, digest
+from usage_anomaly.search.indexes import ALL_HOURLY, PROFILES, Body, digest
 
 API = "/_plugins/_security/api"
 OURS = "usage-*"
@@ -19,6 +19,7 @@ OURS = "usage-*"
 _MAPPED = ("backend_roles", "and_backend_roles", "hosts", "users", "description")
 
 INGEST, READER, ADMINISTRATOR = "usage_ingest", "usage_reader", "usage_administrator"
+PASTS, ROLL_UP = "usage_pasts", "usage_roll_up"
 # What lets a person into Dashboards comes with the plugin, under AWS's name or the plugin's own.
 _DASHBOARDS = ("opensearch_dashboards_user", "kibana_user")
 
@@ -42,6 +43,12 @@ def roles() -> dict[str, Body]:
                 "cluster:admin/opendistro/ad/detector/stats",
             ],
             {OURS: ["read"], ALL_RESULTS: ["read"]},
+        ),
+        PASTS: _role("keeps pasts", [], {PROFILES: ["read", "write", "create_index"]}),
+        ROLL_UP: _role(
+            "writes the roll-up and deletes what is too old",
+            ["indices:data/write/bulk"],
+            {ALL_HOURLY: ["write", "create_index"], OURS: ["indices:admin/aliases/get", "indices:admin/delete"]},
         ),
         # A detector goes on with the permissions of who made it: reading what it sums, writing what it finds.
         ADMINISTRATOR: _role(

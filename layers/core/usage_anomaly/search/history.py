@@ -1,40 +1,43 @@
 """What was used when, by whom? What has come in since the last look?
 
-Spans are [start, end) unless said otherwise; times UTC. OpenSearch keeps milliseconds: where finer times matter, it gives
-a little more and the rest is cut here. Every answer is read to its last page.
+Spans are [start, end) unless said otherwise; times UTC. Every answer is read to its last page, and only of the days that it
+can lie in.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from itertools import groupby
-from typing import Any
 
 import msgspec
 from opensearchpy import OpenSearch
 
 from usage_anomaly.anomalies import Query
 from usage_anomaly.enrichment.evidence import matching
+from usage_anomaly.history import Doer, Kept, Wanted
+from usage_anomaly.search import profiles
 from usage_anomaly.search.client import Answer, read
-from usage_anomaly.search.indexes import ALL_EVENTS, milliseconds, moment
-from usage_anomaly.series import BUCKET_SECONDS
+from usage_anomaly.search.doers import doers
+from usage_anomaly.search.earlier import earlier
+from usage_anomaly.search.indexes import ALL_EVENTS, day_of, days_between, milliseconds, moment
+from usage_anomaly.search.paging import BUCKET, PAGE, composite, event, extreme, hits, ingested, of, terms, within
+from usage_anomaly.series import Past
+from usage_anomaly.totals import Trait
 from usage_anomaly.usage import UsageEvent
 
-PAGE = 1_000
+MOST_INDEXES = 1_000
 # Each page of the tally carries a whole document per bucket.
 TALLY_PAGE = 500
-_MILLISECOND = timedelta(milliseconds=1)
-_BUCKET = {"bucket": {"date_histogram": {"field": "event_time", "fixed_interval": f"{BUCKET_SECONDS}s"}}}
 _BACKFILL = {"term": {"origin": "backfill"}}
+_PAIR = [terms("account_id"), terms("kind")]
 # What tells two doers of a busy kind apart: as in `series`, which merges the same events in memory.
 _DOER = (
     "account_id", "direction", "region", "event_name", "group", "function_name", "actor_arn", "access_key_id", "invoked_by",
     "user_agent", "source_address", "error_code", "dry_run", "truncated",
     "aggregated",
 )  # fmt: skip
-_ORDER = ("event_time", "event_id", "kind", "group")  # no two documents agree in all of them
 _QUERIED = ("kind", "direction", "account_id", "region", "actor_arn", "access_key_id", "source_address", "image_id")
 
 
@@ -55,14 +58,35 @@ class History(msgspec.Struct, frozen=True):
     def touched(self, since: datetime, until: datetime) -> list[Touched]:
         return touched(self.client, since, until)
 
+    def used(self, start: datetime, end: datetime) -> Iterator[tuple[str, str]]:
+        return pairs(self.client, days_between(start, end), [within(start, end)])
+
+    def came(self, since: datetime, until: datetime, before: datetime) -> Iterator[tuple[str, str]]:
+        return pairs(self.client, ALL_EVENTS, [ingested(since, until), within(None, before)])
+
     def newest_ingest(self) -> datetime | None:
         return newest_ingest(self.client)
 
-    def days(self, account_id: str | None) -> list[datetime]:
-        return days(self.client, account_id)
+    def days(self, account_id: str | None, until: datetime | None = None) -> list[datetime]:
+        return days(self.client, account_id, until)
+
+    def kinds(self, account_id: str | None, since: datetime) -> list[str]:
+        return kinds(self.client, account_id, since)
 
     def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> list[UsageEvent]:
         return events(self.client, account_id, kind, start, end, tally=self.tallied(kind))
+
+    def doers(self, kind: str, start: datetime, end: datetime, trait: Trait | None = None) -> Iterator[Doer]:
+        return doers(self.client, kind, start, end, trait)
+
+    def earlier(self, account_id: str | None, kind: str, before: datetime, wanted: Wanted) -> Iterator[UsageEvent]:
+        return earlier(self.client, account_id, kind, before, wanted)
+
+    def past(self, account_id: str, kind: str) -> Kept:
+        return profiles.read(self.client, account_id, kind)
+
+    def keep_past(self, account_id: str, kind: str, past: Past, kept: Kept) -> None:
+        profiles.write(self.client, account_id, kind, past, kept)
 
     def totals(self, kind: str, start: datetime, end: datetime) -> Iterator[tuple[str, datetime, int]]:
         return totals(self.client, kind, start, end)
@@ -70,11 +94,16 @@ class History(msgspec.Struct, frozen=True):
 
 def touched(client: OpenSearch, since: datetime, until: datetime, page: int = PAGE) -> list[Touched]:
     """The kinds and accounts whose events have an ingest_time in (since, until]; backfilled history touches nothing."""
-    span = {"gt": milliseconds(since), "lte": milliseconds(until), "format": "epoch_millis"}
-    query = {"bool": {"filter": [{"range": {"ingest_time": span}}], "must_not": [_BACKFILL]}}
-    sources = [_terms("account_id"), _terms("kind")]
-    buckets = _composite(client, query, sources, {"first": {"min": {"field": "event_time"}}}, page)
+    query = {"bool": {"filter": [ingested(since, until)], "must_not": [_BACKFILL]}}
+    first: Answer = {"first": {"min": {"field": "event_time"}}}
+    buckets = composite(client, ALL_EVENTS, query, _PAIR, first, page)
     return [Touched(each["key"]["account_id"], each["key"]["kind"], moment(each["first"]["value"])) for each in buckets]
+
+
+def pairs(client: OpenSearch, index: str, filters: list[Answer], page: int = PAGE) -> Iterator[tuple[str, str]]:
+    """Account and kind of what the filters let through, in order."""
+    for each in composite(client, index, {"bool": {"filter": filters}}, _PAIR, {}, page):
+        yield each["key"]["account_id"], each["key"]["kind"]
 
 
 def events(
@@ -91,13 +120,14 @@ def events(
 
     `tally`: for busy kinds, one event per five-minute bucket and doer, the earliest with the sums of all of them.
     """
-    query = {"bool": {"filter": [*_of(account_id), {"term": {"kind": kind}}, _time(start, end)]}}
+    query = {"bool": {"filter": [*of(account_id), {"term": {"kind": kind}}, within(start, end)]}}
+    index = days_between(start, end)
     if tally:
-        found = _tallied(client, query, page or TALLY_PAGE)
+        found = _tallied(client, index, query, page or TALLY_PAGE)
     else:
-        hits = _hits(client, query, "asc", page or PAGE)
-        found = [event for event in map(_event, hits) if start <= event.event_time < end]
-    return sorted(found, key=lambda event: (event.event_time, event.event_id, event.group or ""))
+        read_all = map(event, hits(client, index, query, "asc", page or PAGE))
+        found = [each for each in read_all if start <= each.event_time < end]
+    return sorted(found, key=lambda each: (each.event_time, each.event_id, each.group or ""))
 
 
 def totals(
@@ -108,10 +138,10 @@ def totals(
     Of single calls and CloudTrail's aggregated ones the larger count of each region stands, as in `series`.
     """
     left_out = [{"term": {"direction": "release"}}, {"term": {"dry_run": True}}]
-    query = {"bool": {"filter": [{"term": {"kind": kind}}, _time(start, end)], "must_not": left_out}}
-    within = {"quantity": {"sum": {"field": "quantity"}}}
-    sources = [_terms("account_id"), _BUCKET, _terms("region"), _terms("aggregated")]
-    found = _composite(client, query, sources, within, page)
+    query = {"bool": {"filter": [{"term": {"kind": kind}}, within(start, end)], "must_not": left_out}}
+    summed: Answer = {"quantity": {"sum": {"field": "quantity"}}}
+    sources = [terms("account_id"), BUCKET, terms("region"), terms("aggregated")]
+    found = composite(client, days_between(start, end), query, sources, summed, page)
     for (account_id, began), counts in groupby(found, lambda each: (each["key"]["account_id"], each["key"]["bucket"])):
         used: Counter[tuple[str, bool]] = Counter()
         for each in counts:  # documents older than the field `aggregated` are single calls
@@ -122,26 +152,33 @@ def totals(
 
 def coverage(client: OpenSearch, account_id: str | None) -> datetime | None:
     """The event_time of the first event of any kind, of an account or (None) of all; None when there is none."""
-    return _extreme(client, {"bool": {"filter": _of(account_id)}}, "min", "event_time")
+    return extreme(client, {"bool": {"filter": of(account_id)}}, "event_time", "asc")
 
 
-def days(client: OpenSearch, account_id: str | None) -> list[datetime]:
-    """The event_time of the first event of each day (UTC) that has any, of an account or (None) of all, in order."""
-    first: Answer = {"first": {"min": {"field": "event_time"}}}
-    histogram = {"field": "event_time", "calendar_interval": "day", "min_doc_count": 1}
-    body: Answer = {
-        "size": 0,
-        "query": {"bool": {"filter": _of(account_id)}},
-        "track_total_hits": False,
-        "aggs": {"days": {"date_histogram": histogram, "aggs": first}},
-    }
+def days(client: OpenSearch, account_id: str | None, until: datetime | None = None) -> list[datetime]:
+    """The time of the first event, of an account or (None) of all, and the beginning of each further day (UTC) with any.
+
+    `until` leaves out what has come in since. An index holds one day, so one event of each is enough: the question costs the
+    same however many there are.
+    """
+    came = [] if until is None else [ingested(None, until)]
+    query: Answer = {"bool": {"filter": [*of(account_id), *came]}}
+    indexes = {"days": {"terms": {"field": "_index", "size": MOST_INDEXES}}}
+    body: Answer = {"size": 0, "query": query, "terminate_after": 1, "track_total_hits": False, "aggs": indexes}
     found = read(client, ALL_EVENTS, body).get("aggregations", {}).get("days", {}).get("buckets", ())
-    return [moment(each["first"]["value"]) for each in found]
+    first = extreme(client, query, "event_time", "asc") if found else None
+    return [] if first is None else [first, *sorted(day_of(each["key"]) for each in found)[1:]]
+
+
+def kinds(client: OpenSearch, account_id: str | None, since: datetime) -> list[str]:
+    """What an account, or (None) any, used since a time."""
+    query: Answer = {"bool": {"filter": [*of(account_id), within(since, None)]}}
+    return [each["key"]["kind"] for each in composite(client, ALL_EVENTS, query, [terms("kind")], {})]
 
 
 def newest_ingest(client: OpenSearch) -> datetime | None:
     """When the last event came in. A backfill says nothing of how far the live records have come."""
-    return _extreme(client, {"bool": {"must_not": [_BACKFILL]}}, "max", "ingest_time")
+    return extreme(client, {"bool": {"must_not": [_BACKFILL]}}, "ingest_time", "desc")
 
 
 def ask(client: OpenSearch, query: Query, limit: int = 2_000, page: int = PAGE) -> list[UsageEvent]:
@@ -160,83 +197,29 @@ def ask(client: OpenSearch, query: Query, limit: int = 2_000, page: int = PAGE) 
     if query.succeeded:
         left_out.append({"exists": {"field": "error_code"}})
     found: list[UsageEvent] = []
-    for hit in _hits(client, {"bool": {"filter": filters, "must_not": left_out}}, "desc", min(page, limit)):
-        found += matching(query, [_event(hit)])
+    wanted: Answer = {"bool": {"filter": filters, "must_not": left_out}}
+    for hit in hits(client, ALL_EVENTS, wanted, "desc", min(page, limit)):
+        found += matching(query, [event(hit)])
         if len(found) == limit:
             break
     return matching(query, found)
 
 
-def _of(account_id: str | None) -> list[Answer]:
-    return [] if account_id is None else [{"term": {"account_id": account_id}}]
-
-
-def _time(start: datetime, end: datetime) -> Answer:
-    last = milliseconds(end + _MILLISECOND - datetime.resolution)
-    return {"range": {"event_time": {"gte": milliseconds(start), "lt": last, "format": "epoch_millis"}}}
-
-
-def _terms(field: str) -> Answer:
-    return {field: {"terms": {"field": field, "missing_bucket": True}}}
-
-
-def _event(hit: Answer) -> UsageEvent:
-    return msgspec.convert(hit["_source"], UsageEvent)
-
-
-def _hits(client: OpenSearch, query: Answer, order: str, page: int) -> Iterator[Answer]:
-    """All documents a query finds, page after page."""
-    sort: list[Answer] = [{field: {"order": order}} for field in _ORDER]
-    sort[-1]["group"]["missing"] = ""  # a place in the order that a following page can begin after
-    body: Answer = {"size": page, "query": query, "sort": sort, "track_total_hits": False}
-    while True:
-        hits: list[Answer] = read(client, ALL_EVENTS, body)["hits"]["hits"]
-        yield from hits
-        if len(hits) < page:
-            return
-        body["search_after"] = hits[-1]["sort"]
-
-
-def _composite(
-    client: OpenSearch, query: Answer, sources: Sequence[Answer], within: Answer, page: int
-) -> Iterator[Answer]:
-    """All buckets of a composite aggregation, page after page."""
-    composite: Answer = {"size": page, "sources": list(sources)}
-    body: Answer = {
-        "size": 0,
-        "query": query,
-        "track_total_hits": False,
-        "aggs": {"page": {"composite": composite, "aggs": within}},
-    }
-    while True:
-        answer: Answer = read(client, ALL_EVENTS, body).get("aggregations", {}).get("page", {})
-        yield from answer.get("buckets", ())
-        if "after_key" not in answer:
-            return
-        composite["after"] = answer["after_key"]
-
-
-def _tallied(client: OpenSearch, query: Answer, page: int) -> list[UsageEvent]:
-    within: Answer = {
+def _tallied(client: OpenSearch, index: str, query: Answer, page: int) -> list[UsageEvent]:
+    inside: Answer = {
         "quantity": {"sum": {"field": "quantity"}},
         "usd": {"sum": {"field": "usd"}},
         "priced": {"value_count": {"field": "usd"}},
         "first": {"top_hits": {"size": 1, "sort": [{"event_time": "asc"}, {"event_id": "asc"}]}},
     }
-    buckets = _composite(client, query, [_BUCKET, *map(_terms, _DOER)], within, page)
+    buckets = composite(client, index, query, [BUCKET, *map(terms, _DOER)], inside, page)
     return [_merged(each) for each in buckets]
 
 
 def _merged(bucket: Answer) -> UsageEvent:
     """The earliest event of a bucket with the sums of all; no price for the sum as soon as one is unknown."""
-    first = _event(bucket["first"]["hits"]["hits"][0])
+    first = event(bucket["first"]["hits"]["hits"][0])
     priced = bucket["priced"]["value"] == bucket["doc_count"]
     return msgspec.structs.replace(
         first, quantity=round(bucket["quantity"]["value"]), usd=bucket["usd"]["value"] if priced else None
     )
-
-
-def _extreme(client: OpenSearch, query: Answer, which: str, field: str) -> datetime | None:
-    body: Answer = {"size": 0, "query": query, "track_total_hits": False, "aggs": {"it": {which: {"field": field}}}}
-    found: Any = read(client, ALL_EVENTS, body).get("aggregations", {}).get("it", {}).get("value")
-    return None if found is None else moment(found)

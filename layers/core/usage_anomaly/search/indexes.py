@@ -15,6 +15,11 @@ Body = dict[str, Any]
 EVENTS = "usage-events"
 ALL_EVENTS = f"{EVENTS}-*"
 ANOMALIES = "usage-anomalies"
+HOURLY = "usage-hourly"
+ALL_HOURLY = f"{HOURLY}-*"
+PROFILES = "usage-profiles"
+
+MOST_DAYS = 100  # named one by one in an address: 2,500 of the 4,096 bytes that a server reads
 
 MOST_ID_BYTES = 512  # one longer _id makes OpenSearch refuse the whole bulk request
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,11 +51,33 @@ _ANOMALY_TYPES: dict[str, Body] = {
     "findings": {"properties": {"detector": _KEYWORD}},
     "actors": {"properties": dict.fromkeys(("arn", "access_key_id", "source_address"), _KEYWORD)},
 }
+_HOURLY_TYPES: dict[str, Body] = {
+    "hour": _DATE,
+    **dict.fromkeys(("account_id", "kind", "region"), _KEYWORD),
+    **dict.fromkeys(("quantity", "released", "calls"), _LONG),
+    **dict.fromkeys(("usd_per_hour", "usd"), _DOUBLE),
+}
+# The packed past is no field: it is kept and not searched.
+_PROFILE_TYPES: dict[str, Body] = {"account_id": _KEYWORD, "kind": _KEYWORD, "cut": _DATE}
 
 
 def index_of(event: UsageEvent) -> str:
     """The daily index of an event, by its event_time (UTC)."""
     return f"{EVENTS}-{event.event_time.astimezone(UTC):%Y.%m.%d}"
+
+
+def days_between(start: datetime, end: datetime) -> str:
+    """The indexes of the days that [start, end) touches, as an address names them; a span too long to name is all of them."""
+    first = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    days = -((first - end) // timedelta(days=1))
+    if days > MOST_DAYS:
+        return ALL_EVENTS
+    return ",".join(f"{EVENTS}-{first + timedelta(days=day):%Y.%m.%d}" for day in range(max(1, days)))
+
+
+def day_of(index: str) -> datetime:
+    """The beginning of the day (UTC) that an index of events holds. Raises ValueError for other names."""
+    return datetime.strptime(index, f"{EVENTS}-%Y.%m.%d").replace(tzinfo=UTC)
 
 
 def id_of(event: UsageEvent) -> str:
@@ -82,6 +109,8 @@ def templates() -> dict[str, Body]:
     return {
         EVENTS: _template(ALL_EVENTS, event_fields()),
         ANOMALIES: _template(ANOMALIES, _ANOMALY_TYPES),
+        HOURLY: _template(ALL_HOURLY, _HOURLY_TYPES),
+        PROFILES: _template(PROFILES, _PROFILE_TYPES),
     }
 
 

@@ -41,6 +41,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     ingest_roles: tuple[str, ...] = ()
     reader_roles: tuple[str, ...] = ()
     administrator_roles: tuple[str, ...] = ()
+    pasts_roles: tuple[str, ...] = ()
+    roll_up_roles: tuple[str, ...] = ()
     dashboards_roles: tuple[str, ...] = ()
     delete_learned_results: bool = False
 
@@ -77,6 +79,8 @@ def complete(asking: Asking, wanted: Wanted, now: datetime) -> Outcome:
     roles = {
         access.INGEST: wanted.ingest_roles,
         access.READER: wanted.reader_roles,
+        access.PASTS: wanted.pasts_roles,
+        access.ROLL_UP: wanted.roll_up_roles,
         access.ADMINISTRATOR: wanted.administrator_roles,
     }
     outcome = Outcome([], [])

@@ -1,0 +1,234 @@
+"""What does a tick cost for each touched series, and does it cost more where more is stored?
+
+An organization's usage of five weeks is written into a search server, once and with ten times as many accounts; the same 500
+series get news in both. A fresh process then runs what the functions run: the daily job, and ticks. The state table is one in
+memory, for what is measured is reading and judging; its requests are counted.
+
+    python -m benchmarks.tick http://127.0.0.1:9200
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from random import Random
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from usage_anomaly import catalog as catalogs
+from usage_anomaly.bench import Reader
+from usage_anomaly.renewing import renew
+from usage_anomaly.search import events, setup
+from usage_anomaly.search.client import connect
+from usage_anomaly.search.history import History
+from usage_anomaly.state import Item
+from usage_anomaly.ticking import tick
+from usage_anomaly.usage import UsageEvent
+
+NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
+DAYS = 36
+REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "ap-south-1")
+KINDS = ("ec2.instances", "ebs.volumes", "rds.instances", "ecs.tasks", "lambda.invocations")
+TOUCHED = 100  # accounts, of which every kind gets news
+A_DAY = 5.5  # events of a kind in an account
+
+
+def happened(account: int, lot: Random) -> Iterator[UsageEvent]:
+    """Five weeks of an account: launches and releases at working hours, a nightly batch, calls that come all day."""
+    for kind in KINDS:
+        running: list[str] = []
+        for day in range(DAYS):
+            for number in range(round(lot.gauss(A_DAY, 1.5))):
+                hour = 2 if number == 0 else lot.randrange(7, 20)
+                moment = (NOW - timedelta(days=DAYS - day)).replace(hour=hour, minute=lot.randrange(60))
+                yield used(account, kind, moment, lot, running)
+
+
+def used(account: int, kind: str, moment: datetime, lot: Random, running: list[str]) -> UsageEvent:
+    """One call; two of five releases end what runs longest."""
+    busy = kind == "lambda.invocations"
+    ends = not busy and len(running) > 3 and lot.random() < 0.4
+    ids = (running.pop(0),) if ends else (f"i-{lot.getrandbits(64):016x}",)
+    if not busy and not ends:
+        running.append(ids[0])
+    return UsageEvent(
+        event_id=f"{lot.getrandbits(128):032x}",
+        event_time=moment,
+        event_source=f"{kind.partition('.')[0]}.amazonaws.com",
+        event_name="Invoke" if busy else "Terminate" if ends else "Run",
+        kind=kind,
+        account_id=f"{account:012}",
+        region=REGIONS[min(3, int(lot.expovariate(2)))],
+        direction="release" if ends else "use",
+        quantity=lot.randrange(1, 40) if busy else 1,
+        unit="units",
+        group=lot.choice(["m5.large", "m5.xlarge", "c6g.large"]),
+        usd_per_hour=None if busy or ends else lot.choice([0.096, 0.192, 0.068]),
+        usd=0.0001 if busy else None,
+        actor_arn=f"arn:aws:iam::{account:012}:role/{lot.choice(['deploy', 'admin', 'app'])}",
+        actor_session=f"session-{lot.randrange(50)}",
+        actor_type="AssumedRole",
+        access_key_id=f"ASIA{lot.randrange(10**9):016}",
+        user_agent="Boto3/1.34 md/Botocore#1.34 lang/python#3.12",
+        source_address=f"203.0.113.{lot.randrange(200)}",
+        source_ip=f"203.0.113.{lot.randrange(200)}",
+        image_id=f"ami-{lot.randrange(30):08}",
+        function_name=f"function-{lot.randrange(6)}" if busy else None,
+        resource_ids=() if busy else ids,
+        origin="live",
+        catalog_version="benchmark",
+    )
+
+
+class Table:
+    """The state table in memory, with its requests counted."""
+
+    name = "state"
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], Item] = {}
+        self.asked = Counter[str]()
+        self.meta: Any = self
+        self.client = self
+
+    def get_item(self, *, Key: Mapping[str, str], ConsistentRead: bool = False) -> Item:  # noqa: N803 - boto3's names
+        self.asked["read"] += 1
+        found = self.rows.get((Key["pk"], Key["sk"]))
+        return {} if found is None else {"Item": found}
+
+    def query(self, **asked: Any) -> Item:
+        self.asked["read"] += 1
+        work = asked["ExpressionAttributeValues"][":work"]
+        return {"Items": [each for each in self.rows.values() if each.get("work") == work]}
+
+    def put_item(self, **asked: Any) -> Item:
+        self.asked["write"] += 1
+        self._put(asked["Item"])
+        return {}
+
+    def update_item(self, **asked: Any) -> Item:
+        """The only one of a tick without alerts: news are noted."""
+        self.asked["write"] += 1
+        key, values = asked["Key"], asked["ExpressionAttributeValues"]
+        row = self.rows.setdefault((key["pk"], key["sk"]), {**key, "first": values[":first"]})
+        row.update(token=values.get(":token"), work="DUE")
+        return {"Attributes": row}
+
+    def delete_item(self, **asked: Any) -> Item:
+        self.asked["write"] += 1
+        self.rows.pop((asked["Key"]["pk"], asked["Key"]["sk"]), None)
+        return {}
+
+    def transact_write_items(self, **asked: Any) -> None:
+        self.asked["write"] += 1
+        for each in asked["TransactItems"]:
+            self._put(each["Put"]["Item"])
+
+    def _put(self, item: Item) -> None:
+        self.rows[item["pk"], item["sk"]] = item
+
+
+class Watch:
+    """Wall and processor seconds, ours and the server's, and the requests of what is done inside."""
+
+    def __init__(self, client: OpenSearch) -> None:
+        self._client = client
+        self.requests = 0
+        perform = client.transport.perform_request
+
+        def counted(*arguments: Any, **rest: Any) -> Any:
+            self.requests += 1
+            return perform(*arguments, **rest)
+
+        client.transport.perform_request = counted  # type: ignore[method-assign]  # to be watched
+
+    def begin(self) -> None:
+        self._server = self._server_seconds()
+        self.requests = 0
+        self._began, self._ours = time.perf_counter(), time.process_time()
+
+    def end(self) -> tuple[float, float, float, int]:
+        wall, ours, requests = time.perf_counter() - self._began, time.process_time() - self._ours, self.requests
+        return wall, ours, self._server_seconds() - self._server, requests
+
+    def _server_seconds(self) -> float:
+        (stats,) = self._client.nodes.stats(metric="process")["nodes"].values()
+        return float(stats["process"]["cpu"]["total_in_millis"]) / 1_000
+
+
+def write(client: OpenSearch, first: int, last: int) -> int:
+    """Write the past of accounts [first, last), and news of the touched ones where they are new."""
+    written = 0
+    stream = (each for account in range(first, last) for each in happened(account, Random(account)))
+    while part := list(islice(stream, 20_000)):
+        written += events.write(client, part, NOW - timedelta(days=1), lambda: 600.0, 400).created
+    return written
+
+
+def news(client: OpenSearch, moment: datetime, lot: Random) -> None:
+    """Two calls of every kind in every touched account."""
+    found = [
+        used(account, kind, moment - timedelta(minutes=minutes), lot, [])
+        for account in range(TOUCHED)
+        for kind in KINDS
+        for minutes in (3, 7)
+    ]
+    events.write(client, found, moment, lambda: 600.0, 400)
+    client.indices.refresh(index="usage-*")
+
+
+def measure(address: str) -> None:
+    """The daily job, then three ticks, each with news of the same 500 series; prints a row of the second and the third."""
+    catalog, table = catalogs.load(), Table()
+    with connect(address, "none", "") as client:
+        history = History(client, lambda kind: catalog.kind_of(kind).keep == "tally")
+        reader = Reader(history=history, catalog=catalog, account=lambda _: None, prices_date="2026-11-01")
+        watch, lot = Watch(client), Random(time.time_ns())
+        watch.begin()
+        made = renew(history, catalog, table, NOW, lambda: 9_000.0).written
+        said = [f"{made:,} pasts in {watch.end()[0]:.0f} s"]
+        for number in range(3):
+            moment = NOW + timedelta(minutes=10 * number)
+            news(client, moment, lot)
+            table.asked.clear()
+            watch.begin()
+            report = tick(reader, table, lambda *_: None, moment + timedelta(minutes=1), lambda: 600.0)
+            wall, ours, server, requests = watch.end()
+            assert report.finished
+            assert report.touched == TOUCHED * len(KINDS) + len(KINDS)
+            said.append(
+                f"{wall:.2f} s, {ours:.2f} s of ours, {server:.2f} s of the server, {requests:,} searches, "
+                f"{table.asked['read']:,} + {table.asked['write']:,} of the table, {report.alerts} alerts"
+            )
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+        print("\n".join([*said, f"{peak:.0f} MB at most"]), flush=True)
+
+
+def main() -> None:
+    address = sys.argv[1]
+    if len(sys.argv) > 2:
+        measure(address)
+        return
+    with connect(address, "none", "") as client:
+        setup.configure(client)
+        written = 0
+        for last in (TOUCHED, 10 * TOUCHED):
+            first = 0 if last == TOUCHED else TOUCHED
+            written += write(client, first, last)
+            client.indices.refresh(index="usage-*")
+            client.indices.delete(index="usage-profiles", ignore_unavailable=True)
+            print(f"{written:,} events of {last:,} accounts", flush=True)
+            command = [sys.executable, "-m", "benchmarks.tick", address, "measure"]
+            subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
+
+
+if __name__ == "__main__":
+    main()
