@@ -155,10 +155,11 @@ def test_the_doorway_hands_the_limits_over_and_says_when_they_are_not_the_newest
     aws: None, parameters: Parameters, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An alarm rings on the metric; the reason stands in the log."""
+    # A service of its own: Powertools keeps a logger, and the stream it writes to, for each name.
     for name, value in {
         "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "SEARCH_ENDPOINT": "http://127.0.0.1:1", "SEARCH_AUTH": "none",
         "STATE_TABLE": make_table().name, "STATE_MACHINE_ARN": "arn:aws:states:::stateMachine:x", "LIMITS_PARAMETER": NAME,
-        "POWERTOOLS_METRICS_NAMESPACE": "MultiAccountAnomalyDetection", "POWERTOOLS_SERVICE_NAME": "stack",
+        "POWERTOOLS_METRICS_NAMESPACE": "MultiAccountAnomalyDetection", "POWERTOOLS_SERVICE_NAME": "limits",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
