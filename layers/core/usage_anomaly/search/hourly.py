@@ -15,12 +15,11 @@ import msgspec
 from opensearchpy import OpenSearch
 
 from usage_anomaly.search.bulk import Document, write
-from usage_anomaly.search.client import Answer, Wait
+from usage_anomaly.search.client import Answer, Wait, read
 from usage_anomaly.search.indexes import ALL_EVENTS, HOURLY, days_between, moment
 from usage_anomaly.search.paging import BUCKET, PAGE, composite, ingested, terms, within
 
 HOUR = timedelta(hours=1)
-_HOURS = {"hour": {"date_histogram": {"field": "event_time", "fixed_interval": "1h"}}}
 _PLACE = ("account_id", "kind", "region")
 _RELEASE = {"term": {"direction": "release"}}
 _NO_USE = [{"terms": {"direction": ["release", "definition"]}}, {"term": {"dry_run": True}}]
@@ -47,8 +46,16 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 def hours(client: OpenSearch, since: datetime | None, until: datetime) -> list[datetime]:
     """The hours with events that came in within (since, until], backfilled ones too, in order."""
-    query = {"bool": {"filter": [ingested(since, until)]}}
-    return [moment(each["key"]["hour"]) for each in composite(client, ALL_EVENTS, query, [_HOURS], {})]
+    # Not a composite aggregation: of one date source OpenSearch 3.4 answers 500 (array index out of bounds).
+    histogram = {"date_histogram": {"field": "event_time", "fixed_interval": "1h", "min_doc_count": 1}}
+    body: Answer = {
+        "size": 0,
+        "query": {"bool": {"filter": [ingested(since, until)]}},
+        "track_total_hits": False,
+        "aggs": {"hours": histogram},
+    }
+    found = read(client, ALL_EVENTS, body).get("aggregations", {}).get("hours", {}).get("buckets", ())
+    return [moment(each["key"]) for each in found]
 
 
 def roll_up(client: OpenSearch, hour: datetime, version: int, wait: Wait = time.sleep) -> int:
