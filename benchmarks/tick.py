@@ -115,9 +115,12 @@ class Table:
         return {}
 
     def update_item(self, **asked: Any) -> Item:
-        """The only one of a tick without alerts: news are noted."""
+        """News are noted, or a snapshot is dispatched."""
         self.asked["write"] += 1
         key, values = asked["Key"], asked["ExpressionAttributeValues"]
+        if ":expires" in values:
+            del self.rows[key["pk"], key["sk"]]["work"]
+            return {}
         row = self.rows.setdefault((key["pk"], key["sk"]), {**key, "first": values[":first"]})
         row.update(token=values.get(":token"), work="DUE")
         return {"Attributes": row}
