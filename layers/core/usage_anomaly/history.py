@@ -19,9 +19,8 @@ from usage_anomaly.series import BUCKETS_PER_DAY, NEVER, Past, Series, bucket_of
 from usage_anomaly.totals import Trait
 from usage_anomaly.usage import UsageEvent
 
-MEMORY_DAYS = (
-    40  # five weeks, the window of a day and an hour for the weekday rule, and three days of judging before the news
-)
+# Five weeks, the window of a day and an hour and a half for the weekday rule, and three days of judging before the news.
+MEMORY_DAYS = 40
 CUT_DAYS = 5  # a past ends so many days before today, UTC
 LATE_DAYS = 4  # what is older is told by a past already, or by the one that is made next: one day to spare
 MEMORY = MEMORY_DAYS * BUCKETS_PER_DAY

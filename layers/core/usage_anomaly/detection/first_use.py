@@ -1,4 +1,4 @@
-"""Does the account use a region, or a family of accelerators, that it has not used for weeks?
+"""Does the account use a region, or a family of accelerators, that it has not used for weeks, or does somebody new use it?
 
 Judged in the first day of such use, once that day's sum there reaches the kind's floor: a single try elsewhere is no news.
 """

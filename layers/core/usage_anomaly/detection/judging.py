@@ -32,8 +32,8 @@ MEMORY = FIRST_USE.memory_days * BUCKETS_PER_DAY
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a series is judged by. `limit` is per 10 minutes; `burn_limit` is USD per hour, None for unpriced kinds.
 
-    `by_person`: somebody set this limit, so it always tells. The walk starts at bucket `since`, and up to `judged_from` only
-    notes what windows of an hour or less have judged.
+    `by_person`: somebody set this limit, so it tells whatever the baseline says; a habit is recorded all the same. The walk
+    starts at bucket `since`, and up to `judged_from` only notes what windows of an hour or less have judged.
     """
 
     limit: int
@@ -233,8 +233,8 @@ class Judge:
         }
         # A new person is less than a new region: the use has to pass the limit itself.
         for what, floor in (
-            ("region family", FIRST_USE.floor(self.rules.limit)),
-            ("actor", FIRST_USE.passing(self.rules.limit)),
+            (("region", "family"), FIRST_USE.floor(self.rules.limit)),
+            (("actor",), FIRST_USE.passing(self.rules.limit)),
         ):
             where = sorted(place for place in new if place.what in what)
             if where:
