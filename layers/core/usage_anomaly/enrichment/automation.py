@@ -153,7 +153,7 @@ def recognise(
     actor_type: str | None,
 ) -> Recognition | None:
     """The first mark that matches, with the field it rests on; an AWS service no mark knows is named by its principal."""
-    role = "" if actor_type in ("IAMUser", "Root") else role_name(actor_arn)[:_LONGEST]
+    role = "" if actor_type in ("IAMUser", "Root") else role_name(actor_arn)[:_LONGEST].strip()
     if any(f" {machine} " in words_of(role) for machine in MACHINE_ROLES):
         role = ""
     values = {
