@@ -9,6 +9,7 @@ import click
 
 from usage_anomaly.errors import UsageAnomalyError
 from usage_anomaly_cli.actor_command import actor
+from usage_anomaly_cli.backfill_command import backfill
 from usage_anomaly_cli.catalog_command import catalog
 from usage_anomaly_cli.explain_command import explain_command
 from usage_anomaly_cli.generate_command import generate_command
@@ -24,7 +25,7 @@ def cli() -> None:
     """Find unusual usage in AWS accounts from CloudTrail records: who, what, where, USD per hour, and what to do."""
 
 
-for command in (replay, show, explain_command, tune, actor, catalog, prices, generate_command):
+for command in (replay, show, explain_command, tune, actor, catalog, prices, generate_command, backfill):
     cli.add_command(command)
 
 
