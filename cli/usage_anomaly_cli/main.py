@@ -9,6 +9,7 @@ import click
 
 from usage_anomaly.errors import UsageAnomalyError
 from usage_anomaly_cli.actor_command import actor
+from usage_anomaly_cli.backfill_command import backfill
 from usage_anomaly_cli.catalog_command import catalog
 from usage_anomaly_cli.dashboards_command import dashboards
 from usage_anomaly_cli.explain_command import explain_command
@@ -25,7 +26,19 @@ def cli() -> None:
     """Find unusual usage in AWS accounts from CloudTrail records: who, what, where, USD per hour, and what to do."""
 
 
-for command in (replay, show, explain_command, tune, actor, catalog, prices, dashboards, generate_command):
+COMMANDS = (
+    replay,
+    show,
+    explain_command,
+    tune,
+    actor,
+    backfill,
+    catalog,
+    prices,
+    dashboards,
+    generate_command,
+)
+for command in COMMANDS:
     cli.add_command(command)
 
 

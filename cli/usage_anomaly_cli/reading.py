@@ -12,11 +12,12 @@ import stat
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain, islice
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -131,7 +132,7 @@ def _find_in_place(path: Path, scratch: Scratch) -> Iterator[Source]:
     elif kind is not None:
         yield from _find_in_archive(path, kind, _name(path), scratch)
     else:
-        yield _file(path, status.st_size, _why_not(path.name))
+        yield _file(path, status.st_size, why_not(path.name))
 
 
 def _find_in_archive(path: Path, kind: Kind, name: str, scratch: Scratch, depth: int = 1) -> Iterator[Source]:
@@ -148,7 +149,7 @@ def _find_in_archive(path: Path, kind: Kind, name: str, scratch: Scratch, depth:
     for member in members(path, kind):
         within = f"{name}/{member.name}" if member.name else name
         inner = archive_kind(member.name)
-        unusable = member.unusable or (_why_not(member.name) if inner is None else None)
+        unusable = member.unusable or (why_not(member.name) if inner is None else None)
         if unusable is None and inner is not None:
             yield from _find_in_member(path, kind, member, inner, within, scratch, depth)
         elif kind == "zip":
@@ -173,7 +174,7 @@ def _find_in_member(
     yield from _find_in_archive(unfolded, inner, name, scratch, depth + 1)
 
 
-def _why_not(name: str) -> str | None:
+def why_not(name: str) -> str | None:
     """Why a file is not read, by its name."""
     return foreign_name(name) or (None if name.lower().endswith(TRAIL_SUFFIXES) else NO_TRAIL_FILE)
 
@@ -194,25 +195,27 @@ def _name(path: Path) -> str:
 
 
 def read_objects(
-    sources: Sequence[Source], jobs: int, extract: Callable[[Payload, str], T], regions: frozenset[str] | None = None
-) -> Iterator[Result[T]]:
+    sources: Iterable[Source], jobs: int, extract: Callable[[Payload, str], T], regions: frozenset[str] | None = None
+) -> Generator[Result[T], None, None]:
     """Read the objects in their order and give what `extract` makes of each.
 
     With `jobs` above 1 that many processes read and extract; `extract` must then be a function at the top of a module.
+    Of the sources no more are asked for than can be read soon.
     """
     batches = _batches(sources)
-    if jobs <= 1 or len(batches) == 1:
+    first = list(islice(batches, 2))
+    if jobs <= 1 or len(first) < 2:
         try:
-            for batch in batches:
+            for batch in chain(first, batches):
                 yield from read_batch(batch, extract, regions)
         finally:
             _open_zip.cache_clear()
         return
-    # Spawned, not forked: the progress bar's thread may hold a lock at the moment of a fork.
-    pool = ProcessPoolExecutor(min(jobs, len(batches)), mp_context=get_context("spawn"))
+    # Spawned, not forked: the progress bar's thread may hold a lock at the moment of a fork. Only as many as have work.
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
     waiting: deque[Future[list[Result[T]]]] = deque()
     try:
-        for batch in batches:
+        for batch in chain(first, batches):
             waiting.append(pool.submit(read_batch, batch, extract, regions))
             if len(waiting) > jobs * BATCHES_AHEAD:
                 yield from waiting.popleft().result()
@@ -227,16 +230,16 @@ def read_objects(
         pool.shutdown(cancel_futures=True)
 
 
-def _batches(sources: Sequence[Source]) -> list[list[Source]]:
-    batches: list[list[Source]] = []
-    weight = BATCH_BYTES
+def _batches(sources: Iterable[Source]) -> Iterator[list[Source]]:
+    batch, weight = list[Source](), 0
     for source in sources:
-        if weight >= BATCH_BYTES or len(batches[-1]) >= BATCH_OBJECTS:
-            batches.append([])
-            weight = 0
-        batches[-1].append(source)
+        if batch and (weight >= BATCH_BYTES or len(batch) >= BATCH_OBJECTS):
+            yield batch
+            batch, weight = [], 0
+        batch.append(source)
         weight += source.size
-    return batches
+    if batch:
+        yield batch
 
 
 def read_batch(
