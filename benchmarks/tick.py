@@ -44,7 +44,7 @@ A_DAY = 5.5  # events of a kind in an account
 def happened(account: int, lot: Random) -> Iterator[UsageEvent]:
     """Five weeks of an account: launches and releases at working hours, a nightly batch, calls that come all day."""
     for kind in KINDS:
-        running: list[str] = []
+        running: list[tuple[str, str]] = []
         for day in range(DAYS):
             for number in range(round(lot.gauss(A_DAY, 1.5))):
                 hour = 2 if number == 0 else lot.randrange(7, 20)
@@ -52,13 +52,14 @@ def happened(account: int, lot: Random) -> Iterator[UsageEvent]:
                 yield used(account, kind, moment, lot, running)
 
 
-def used(account: int, kind: str, moment: datetime, lot: Random, running: list[str]) -> UsageEvent:
+def used(account: int, kind: str, moment: datetime, lot: Random, running: list[tuple[str, str]]) -> UsageEvent:
     """One call; two of five releases end what runs longest."""
     busy = kind == "lambda.invocations"
     ends = not busy and len(running) > 3 and lot.random() < 0.4
-    ids = (running.pop(0),) if ends else (f"i-{lot.getrandbits(64):016x}",)
+    made = f"i-{lot.getrandbits(64):016x}", REGIONS[min(3, int(lot.expovariate(2)))]
+    name, region = running.pop(0) if ends else made
     if not busy and not ends:
-        running.append(ids[0])
+        running.append(made)
     return UsageEvent(
         event_id=f"{lot.getrandbits(128):032x}",
         event_time=moment,
@@ -66,7 +67,7 @@ def used(account: int, kind: str, moment: datetime, lot: Random, running: list[s
         event_name="Invoke" if busy else "Terminate" if ends else "Run",
         kind=kind,
         account_id=f"{account:012}",
-        region=REGIONS[min(3, int(lot.expovariate(2)))],
+        region=region,
         direction="release" if ends else "use",
         quantity=lot.randrange(1, 40) if busy else 1,
         unit="units",
@@ -82,7 +83,7 @@ def used(account: int, kind: str, moment: datetime, lot: Random, running: list[s
         source_ip=f"203.0.113.{lot.randrange(200)}",
         image_id=f"ami-{lot.randrange(30):08}",
         function_name=f"function-{lot.randrange(6)}" if busy else None,
-        resource_ids=() if busy else ids,
+        resource_ids=() if busy else (name,),
         origin="live",
         catalog_version="benchmark",
     )

@@ -102,7 +102,7 @@ def test_history_is_read_to_its_last_page(client: OpenSearch, page: int) -> None
     ahead = [event(100 + number, number) for number in range(5)]
     outside = [event(200, 60), event(201, -0.001), event(202, 1, kind="ebs.volumes"), event(203, 1, account_id="x")]
     put(client, [*same, *ahead, *outside])
-    found = history.events(client, ACCOUNT, "ec2.instances", START, END, page=page)
+    found = list(history.events(client, ACCOUNT, "ec2.instances", START, END, page=page))
     wanted = sorted([*same, *ahead], key=lambda each: (each.event_time, each.event_id, each.group or ""))
     assert found == wanted
 
@@ -135,7 +135,7 @@ def test_busy_kinds_come_back_merged_as_in_memory(client: OpenSearch, page: int)
         for number in range(300)
     ]
     put(client, batch)
-    found = history.events(client, ACCOUNT, "lambda.invocations", START, END, tally=True, page=page)
+    found = list(history.events(client, ACCOUNT, "lambda.invocations", START, END, tally=True, page=page))
     in_memory = Series(tally=True)
     for each in batch:
         in_memory.add(each)
@@ -255,7 +255,7 @@ def test_a_span_of_many_days_is_read_whole(client: OpenSearch, monkeypatch: pyte
     batch = [event(day, -1_440 * day) for day in range(6)]
     put(client, batch)
     found = history.events(client, ACCOUNT, "ec2.instances", START - timedelta(days=4), START + timedelta(hours=1))
-    assert found == batch[4::-1]
+    assert list(found) == batch[4::-1]
 
 
 def test_a_span_names_the_days_it_touches() -> None:

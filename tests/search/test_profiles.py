@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opensearchpy import OpenSearch
-from tests.search.making import ACCOUNT, NOBODY, at_once
+from tests.search.making import ACCOUNT, NOBODY, kept
 from tests.search.serving import LOOPBACK
 
 from usage_anomaly.history import Kept, PastOvertaken
@@ -49,12 +49,12 @@ def test_what_is_no_past_is_refused_by_name(text: str) -> None:
 
 def test_a_past_is_found_at_once_and_its_fields_can_be_searched(client: OpenSearch) -> None:
     """The next tick must not wait for a refresh; a job asks which pasts are old."""
-    assert profiles.read(client, ACCOUNT, KIND) == Kept()
+    assert kept(client, ACCOUNT, KIND) == Kept()
     profiles.write(client, ACCOUNT, KIND, PAST, Kept())
-    kept = profiles.read(client, ACCOUNT, KIND)
-    assert kept.past == PAST
-    assert kept.version is not None
-    assert profiles.read(client, ACCOUNT, "ebs.volumes") == Kept()
+    found = kept(client, ACCOUNT, KIND)
+    assert found.past == PAST
+    assert found.version is not None
+    assert kept(client, ACCOUNT, "ebs.volumes") == Kept()
     client.indices.refresh(index=PROFILES)
     query = {"bool": {"filter": [{"term": {"account_id": ACCOUNT}}, {"range": {"cut": {"lte": "2026-02-16"}}}]}}
     (hit,) = client.search(index=PROFILES, body={"query": query})["hits"]["hits"]
@@ -65,16 +65,16 @@ def test_a_past_is_found_at_once_and_its_fields_can_be_searched(client: OpenSear
 
 def test_who_read_before_somebody_else_wrote_may_not_write(client: OpenSearch) -> None:
     """A late event is in the past that a tick made, and not in the one that the job read before it."""
-    nothing = profiles.read(client, ACCOUNT, KIND)
+    nothing = kept(client, ACCOUNT, KIND)
     profiles.write(client, ACCOUNT, KIND, PAST, nothing)
     with pytest.raises(PastOvertaken):
         profiles.write(client, ACCOUNT, KIND, Past(), nothing)
-    first = profiles.read(client, ACCOUNT, KIND)
+    first = kept(client, ACCOUNT, KIND)
     newer = Past(cut=CUT + BUCKETS_PER_DAY)
     profiles.write(client, ACCOUNT, KIND, newer, first)
     with pytest.raises(PastOvertaken):
         profiles.write(client, ACCOUNT, KIND, Past(), first)
-    assert profiles.read(client, ACCOUNT, KIND).past == newer
+    assert kept(client, ACCOUNT, KIND).past == newer
 
 
 @pytest.mark.parametrize("change", [{"form": 99}, {"packed": "c2hvcnQ="}, {"packed": None}])
@@ -82,13 +82,13 @@ def test_a_past_of_another_version_is_none_and_is_replaced(client: OpenSearch, c
     """An old function meets a new document: it reads the events, and writes what it understands."""
     profiles.write(client, ACCOUNT, KIND, PAST, Kept())
     client.update(index=PROFILES, id=f"{ACCOUNT}#{KIND}", body={"doc": change})
-    kept = profiles.read(client, ACCOUNT, KIND)
-    assert kept.past is None
-    profiles.write(client, ACCOUNT, KIND, PAST, kept)
-    assert profiles.read(client, ACCOUNT, KIND).past == PAST
+    found = kept(client, ACCOUNT, KIND)
+    assert found.past is None
+    profiles.write(client, ACCOUNT, KIND, PAST, found)
+    assert kept(client, ACCOUNT, KIND).past == PAST
 
 
 def test_an_outage_is_no_missing_past() -> None:
     """Who reads none reads forty days in its place: that must be true."""
     with connect(NOBODY, "none", "") as nobody, pytest.raises(SearchUnavailable):
-        profiles.read(nobody, ACCOUNT, KIND, at_once)
+        kept(nobody, ACCOUNT, KIND)

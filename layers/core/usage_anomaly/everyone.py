@@ -1,8 +1,8 @@
 """Do all accounts together do something that is worth reading six weeks of them, and what has to be read then?
 
 Every tick asks two cheap questions of each kind with news: whether any window since then reaches the organization's floor,
-and whether accounts share what they did not share before. Only then all accounts' sums are read, and of what is shared who
-shared it before.
+and whether accounts share what they did not share before. Only then all accounts' sums are taken, kept ones up to some hours
+ago; and only where something new is shared, or something was told, it is read of all that is shared who shared it before.
 """
 
 from __future__ import annotations
@@ -16,36 +16,35 @@ from usage_anomaly.detection.judging import MEMORY, Rules
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.detection.readiness import baseline_lacks
 from usage_anomaly.history import Doer, History
-from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, bucket_of, bucket_start
+from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Past, bucket_of, bucket_start
 from usage_anomaly.totals import CappedTotal, Trait, traits
 
 RULE = FIGURES.shared_use
 
+LATELY = 3 * BUCKETS_PER_HOUR
+
 Cap = Callable[[str], int]  # by account id: what of its use in a bucket counts for all
 
 
-def total_of(history: History, kind: str, cap: Cap, low: int, end: datetime) -> CappedTotal:
-    """The capped use of all accounts from bucket `low` on."""
-    total = CappedTotal()
-    for account_id, start, quantity in history.totals(kind, bucket_start(low), end):
+def total_of(history: History, kind: str, cap: Cap, past: Past, end: datetime) -> CappedTotal:
+    """The capped use of all accounts: a past, and what was used from its cut on."""
+    total = CappedTotal(past)
+    for account_id, start, quantity in history.totals(kind, bucket_start(past.cut), end):
         total.put(account_id, bucket_of(start), quantity, cap(account_id))
     return total
 
 
-def unusual(
-    history: History, kind: str, cap: Cap, rules: Rules, coverage: Coverage, first: int, end: datetime, *, shares: bool
-) -> bool:
-    """Whether use since bucket `first` may be unusual for all accounts. `shares`: the kind's doers are few enough to look at.
-
-    It may say so of what is usual after all, and never says usual of what is not.
-    """
-    total = total_of(history, kind, cap, first - BUCKETS_PER_HOUR, end)
+def is_much(total: CappedTotal, rules: Rules, first: int) -> bool:
+    """Whether use since bucket `first` may be unusual for all accounts: it may say so of what is usual after all, and never
+    says usual of what is not. The total reaches back for the longest window."""
     used = total.used_since(first)
-    if any(total.quantity(last - length + 1, last) >= bound for last in used for length, bound in _bounds(rules)):
-        return True
-    days = {each // BUCKETS_PER_DAY * BUCKETS_PER_DAY for each in used}
-    ready = shares and any(baseline_lacks(coverage, each) is None for each in days)
-    return ready and _shares_something_new(history, kind, first, end)
+    return any(total.quantity(last - length + 1, last) >= bound for last in used for length, bound in _bounds(rules))
+
+
+def is_ready(total: CappedTotal, coverage: Coverage, first: int) -> bool:
+    """Whether enough days were known when any of the use since bucket `first` was."""
+    days = {each // BUCKETS_PER_DAY * BUCKETS_PER_DAY for each in total.used_since(first)}
+    return any(baseline_lacks(coverage, each) is None for each in days)
 
 
 def note_shared(history: History, kind: str, total: CappedTotal, first: int, end: datetime) -> None:
@@ -68,12 +67,24 @@ def _bounds(rules: Rules) -> list[tuple[int, int]]:
     ]
 
 
-def _shares_something_new(history: History, kind: str, first: int, end: datetime) -> bool:
+def shares_something_new(history: History, kind: str, first: int, end: datetime) -> bool:
+    """Whether accounts share in any use since bucket `first` what they did not share before."""
     total = CappedTotal()
     rows = list(history.doers(kind, bucket_start(first - RULE.buckets + 1), end))
     _note(total, rows)
     shared = _shared(total, rows, first)
-    return any(not _is_known(history, kind, trait, min(ends), max(ends)) for trait, ends in sorted(shared.items()))
+    if not shared:
+        return False
+    # What many share is shared on most days: the end of what counts as before, read once, says it of most.
+    until = first - BUCKETS_PER_DAY
+    low = max(until - LATELY + 1, max(map(max, shared.values())) - BUCKETS_PER_DAY - MEMORY + 1)
+    if low <= until:
+        _note(total, history.doers(kind, bucket_start(low), bucket_start(until + 1)))
+    return not all(
+        total.known(trait, low, until, RULE.buckets, _needed(trait))
+        or _is_known(history, kind, trait, min(ends), max(ends))
+        for trait, ends in sorted(shared.items())
+    )
 
 
 def _shared(total: CappedTotal, rows: Iterable[Doer], first: int) -> dict[Trait, list[int]]:
@@ -88,15 +99,19 @@ def _shared(total: CappedTotal, rows: Iterable[Doer], first: int) -> dict[Trait,
 
 def _is_known(history: History, kind: str, trait: Trait, first: int, last: int) -> bool:
     """Whether a trait was known in each hour that ends in [first, last]; read from the newest on, and no further than needed."""
-    needed = 1 if trait.what == "image" else RULE.accounts
     since, until = bucket_start(last - BUCKETS_PER_DAY - MEMORY + 1), bucket_start(first - BUCKETS_PER_DAY + 1)
     seen: dict[str, int] = {}
     for row in history.doers(kind, since, until, trait) if since < until else ():
         if trait in traits(row):
             bucket = seen[row.account_id] = bucket_of(row.start)
-            if sum(each < bucket + RULE.buckets for each in seen.values()) >= needed:
+            if sum(each < bucket + RULE.buckets for each in seen.values()) >= _needed(trait):
                 return True
     return False
+
+
+def _needed(trait: Trait) -> int:
+    """In how many accounts a trait must have been within an hour to be known."""
+    return 1 if trait.what == "image" else RULE.accounts
 
 
 def _note(total: CappedTotal, rows: Iterable[Doer], only: Trait | None = None) -> None:

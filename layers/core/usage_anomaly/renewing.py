@@ -120,7 +120,7 @@ def renew(archive: Archive, catalog: Catalog, table: Table, now: datetime, time_
 
 def make(archive: Archive, catalog: Catalog, pair: Pair, cut: int, *, whole: bool) -> bool:
     """Bring the past of a pair up to a cut, from all its events (`whole`) or those since it ends; whether it was written."""
-    kept = archive.past(*pair)
+    (kept,) = archive.kept(pair[:1], pair[1])
     past = kept.past
     if past is not None and past.cut >= cut:
         if not whole:

@@ -12,7 +12,7 @@ from usage_anomaly.callers import ip_of
 from usage_anomaly.history import Doer
 from usage_anomaly.search.client import Answer
 from usage_anomaly.search.indexes import days_between, moment
-from usage_anomaly.search.paging import BUCKET, PAGE, composite, terms, within
+from usage_anomaly.search.paging import BUCKET, MOST_BUCKETS, composite, terms, within
 from usage_anomaly.totals import Trait
 
 # The address as it was written: `ip_of` makes of it what it made for the event, and OpenSearch writes some otherwise.
@@ -22,7 +22,7 @@ _SPECIAL = re.compile(r"[*?\\]")
 
 
 def doers(
-    client: OpenSearch, kind: str, start: datetime, end: datetime, trait: Trait | None = None, page: int = PAGE
+    client: OpenSearch, kind: str, start: datetime, end: datetime, trait: Trait | None = None, page: int = MOST_BUCKETS
 ) -> Iterator[Doer]:
     """Each combination of what uses in five minutes could share, the newest first; at least all that has the trait."""
     counts: list[Answer] = [{"term": {"kind": kind}}, {"range": {"quantity": {"gt": 0}}}, within(start, end)]
