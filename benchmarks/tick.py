@@ -5,10 +5,12 @@ series get news in both. A fresh process then runs what the functions run: the d
 memory, for what is measured is reading and judging; its requests are counted.
 
     python -m benchmarks.tick http://127.0.0.1:9200
+    python -m benchmarks.tick http://127.0.0.1:9200 --accounts 300 --a-day 18.5
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import subprocess
@@ -38,15 +40,14 @@ DAYS = 36
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "ap-south-1")
 KINDS = ("ec2.instances", "ebs.volumes", "rds.instances", "ecs.tasks", "lambda.invocations")
 TOUCHED = 100  # accounts, of which every kind gets news
-A_DAY = 5.5  # events of a kind in an account
 
 
-def happened(account: int, lot: Random) -> Iterator[UsageEvent]:
+def happened(account: int, a_day: float, lot: Random) -> Iterator[UsageEvent]:
     """Five weeks of an account: launches and releases at working hours, a nightly batch, calls that come all day."""
     for kind in KINDS:
         running: list[tuple[str, str]] = []
         for day in range(DAYS):
-            for number in range(round(lot.gauss(A_DAY, 1.5))):
+            for number in range(round(lot.gauss(a_day, a_day / 4))):
                 hour = 2 if number == 0 else lot.randrange(7, 20)
                 moment = (NOW - timedelta(days=DAYS - day)).replace(hour=hour, minute=lot.randrange(60))
                 yield used(account, kind, moment, lot, running)
@@ -168,10 +169,10 @@ class Watch:
         return float(stats["process"]["cpu"]["total_in_millis"]) / 1_000
 
 
-def write(client: OpenSearch, first: int, last: int) -> int:
-    """Write the past of accounts [first, last), and news of the touched ones where they are new."""
+def write(client: OpenSearch, first: int, last: int, a_day: float) -> int:
+    """Write the past of accounts [first, last)."""
     written = 0
-    stream = (each for account in range(first, last) for each in happened(account, Random(account)))
+    stream = (each for account in range(first, last) for each in happened(account, a_day, Random(account)))
     while part := list(islice(stream, 20_000)):
         written += events.write(client, part, NOW - timedelta(days=1), lambda: 600.0, 400).created
     return written
@@ -186,7 +187,7 @@ def news(client: OpenSearch, moment: datetime, lot: Random) -> None:
         for minutes in (3, 7)
     ]
     events.write(client, found, moment, lambda: 600.0, 400)
-    client.indices.refresh(index="usage-*")
+    client.indices.refresh(index="usage-*", params={"request_timeout": 120})
 
 
 def measure(address: str) -> None:
@@ -217,21 +218,27 @@ def measure(address: str) -> None:
 
 
 def main() -> None:
-    address = sys.argv[1]
-    if len(sys.argv) > 2:
-        measure(address)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("address", help="of an OpenSearch with nothing of ours in it")
+    arguments.add_argument("--accounts", default="100,1000", help="to measure with, one after the other")
+    arguments.add_argument("--a-day", type=float, default=5.5, help="events of a kind in an account")
+    arguments.add_argument("--only-measure", action="store_true", help="what was written before")
+    given = arguments.parse_args()
+    if given.only_measure:
+        measure(given.address)
         return
-    with connect(address, "none", "") as client:
+    with connect(given.address, "none", "") as client:
         setup.configure(client)
-        written = 0
-        for last in (TOUCHED, 10 * TOUCHED):
-            first = 0 if last == TOUCHED else TOUCHED
-            written += write(client, first, last)
-            client.indices.refresh(index="usage-*")
+        written = first = 0
+        for last in map(int, given.accounts.split(",")):
+            began = time.perf_counter()
+            written += write(client, first, last, given.a_day)
+            client.indices.refresh(index="usage-*", params={"request_timeout": 120})
             client.indices.delete(index="usage-profiles", ignore_unavailable=True)
-            print(f"{written:,} events of {last:,} accounts", flush=True)
-            command = [sys.executable, "-m", "benchmarks.tick", address, "measure"]
+            print(f"{written:,} events of {last:,} accounts, in {time.perf_counter() - began:.0f} s", flush=True)
+            command = [sys.executable, "-m", "benchmarks.tick", given.address, "--only-measure"]
             subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
+            first = last
 
 
 if __name__ == "__main__":

@@ -107,6 +107,25 @@ def test_history_is_read_to_its_last_page(client: OpenSearch, page: int) -> None
     assert found == wanted
 
 
+@pytest.mark.parametrize("tally", [False, True])
+@pytest.mark.parametrize("page", [1, 3, 1_000])
+def test_the_events_of_several_accounts_come_account_after_account(client: OpenSearch, tally: bool, page: int) -> None:
+    """Read together they are what is read of each; whose last page is missing can so be told by the account."""
+    same = [event(number // 2, number % 4, group=(None, "m5.large")[number % 2]) for number in range(12)]
+    others = [event(50 + number, 9 - number % 5, account_id=OTHERS[number % 3 % 2]) for number in range(9)]
+    put(client, [*others, *same, event(99, 1, account_id="elsewhere")])
+    accounts = sorted([ACCOUNT, *OTHERS])
+    alone = [
+        each
+        for account_id in accounts
+        for each in history.events(client, account_id, "ec2.instances", START, END, tally=tally, page=page)
+    ]
+    whose = frozenset([*accounts, "nobody"])
+    assert list(history.events(client, whose, "ec2.instances", START, END, tally=tally, page=page)) == alone
+    assert {each.account_id for each in alone} == set(accounts)
+    assert sum(each.quantity for each in alone) == 21
+
+
 def test_bounds_are_kept_finer_than_a_millisecond(client: OpenSearch) -> None:
     """OpenSearch rounds times to milliseconds; a window that takes a neighbour in counts it twice."""
     moments = [START + timedelta(microseconds=each) for each in (0, 400, 800)]

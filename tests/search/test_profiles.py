@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opensearchpy import OpenSearch
-from tests.search.making import ACCOUNT, NOBODY, kept
+from tests.search.making import ACCOUNT, NOBODY, at_once, kept
 from tests.search.serving import LOOPBACK
 
 from usage_anomaly.history import Kept, PastOvertaken
 from usage_anomaly.places import Place
 from usage_anomaly.search import profiles
-from usage_anomaly.search.client import SearchUnavailable, connect
+from usage_anomaly.search.client import READ_WAITS, SearchUnavailable, connect
 from usage_anomaly.search.indexes import PROFILES
 from usage_anomaly.series import BUCKETS_PER_DAY, Past
 
@@ -75,6 +75,43 @@ def test_who_read_before_somebody_else_wrote_may_not_write(client: OpenSearch) -
     with pytest.raises(PastOvertaken):
         profiles.write(client, ACCOUNT, KIND, Past(), first)
     assert kept(client, ACCOUNT, KIND).past == newer
+
+
+def test_the_pasts_of_many_are_those_of_each(client: OpenSearch) -> None:
+    """A tick reads them together; who has none, or one of another version, is no other's."""
+    accounts = [f"{number:012}" for number in range(30)]
+    for number in range(0, 30, 3):
+        profiles.write(client, accounts[number], KIND, Past(cut=CUT + number), Kept())
+    client.update(index=PROFILES, id=f"{accounts[9]}#{KIND}", body={"doc": {"form": 99}})
+    together = profiles.read(client, accounts, KIND)
+    assert together == [kept(client, each, KIND) for each in accounts]
+    assert [each.past and each.past.cut - CUT for each in together[6:13]] == [6, None, None, None, None, None, 12]
+    assert profiles.read(client, [], KIND) == []
+
+
+@pytest.mark.parametrize("times", [1, 9])
+def test_a_past_that_could_not_be_read_is_no_missing_past(
+    client: OpenSearch, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """One of many fails by itself, in an answer that is well otherwise: it is asked for again, and missed aloud."""
+    profiles.write(client, ACCOUNT, KIND, PAST, Kept())
+    asked, mget = list[Any](), client.mget
+
+    def failing(**arguments: Any) -> Any:
+        answer = mget(**arguments)
+        asked.append(arguments)
+        if len(asked) <= times:
+            answer["docs"][1] = {"_id": "x", "error": {"type": "no_shard_available_action_exception"}}
+        return answer
+
+    monkeypatch.setattr(client, "mget", failing)
+    if times > len(READ_WAITS):
+        with pytest.raises(SearchUnavailable, match="1 pasts not read: no_shard_available"):
+            profiles.read(client, ["nobody", ACCOUNT], KIND, at_once)
+        assert len(asked) == 1 + len(READ_WAITS)
+    else:
+        assert [each.past for each in profiles.read(client, ["nobody", ACCOUNT], KIND, at_once)] == [None, PAST]
+        assert len(asked) == 2
 
 
 @pytest.mark.parametrize("change", [{"form": 99}, {"packed": "c2hvcnQ="}, {"packed": None}])

@@ -24,15 +24,12 @@ from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
-from usage_anomaly.everyone import Cap, is_much, is_ready, note_shared, shares_something_new, total_of
+from usage_anomaly.everyone import is_much, is_ready, note_shared, shares_something_new, total_of, total_with
 from usage_anomaly.history import MEMORY, History, Kept, cut_of, is_late, know_launchers, series_since
 from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Judged, Past, Series, bucket_of, bucket_start
-from usage_anomaly.totals import CappedTotal
 
 REACH = 3 * BUCKETS_PER_DAY
 JOIN = timedelta(hours=2)
-TOTAL_MEMORY = MEMORY + 14 * BUCKETS_PER_DAY  # what goes on for two weeks is judged with what was before it
-FRESH = 6 * BUCKETS_PER_HOUR  # most records have come in by then
 MOST_EVENTS = 10_000  # read together: some 20 MB
 
 
@@ -220,7 +217,8 @@ def _organization(reader: Reader, asked: Asked) -> Bench:
         )
         if new or asked.told or is_much(lately, rules, first):
             (kept,) = reader.history.kept([ORGANIZATION], kind)
-            total, renewed = _total(reader, asked, first, cap, kept.past)
+            news = first if asked.news is None else bucket_of(asked.news)
+            total, renewed = total_with(reader.history, kind, cap, kept.past, first, news, asked.end)
             if new:
                 note_shared(reader.history, kind, total, first - REACH, asked.end)
             extents = _in_play(_judge(reader, asked, total, first), asked, first)
@@ -235,25 +233,6 @@ def _organization(reader: Reader, asked: Asked) -> Bench:
         renewed=renewed,
         kept=kept,
     )
-
-
-def _total(reader: Reader, asked: Asked, first: int, cap: Cap, kept: Past | None) -> tuple[CappedTotal, Past | None]:
-    """All accounts' sums as far back as bucket `first` needs them, and what of them is to be kept in place of what is.
-
-    They are kept up to six hours ago, each bucket as the limits of then had it. News are missing there: from the first of
-    them on the sums are read.
-    """
-    cut = bucket_of(asked.until) // BUCKETS_PER_HOUR * BUCKETS_PER_HOUR - FRESH
-    news = first if asked.news is None else bucket_of(asked.news)
-    low = first - MEMORY
-    if kept is None or not low < kept.cut <= low + TOTAL_MEMORY:
-        past = Past(cut=min(low, cut - TOTAL_MEMORY))
-    elif news < kept.cut:
-        past = Past(cut=news, used=tuple(each for each in kept.used if each[0] < news))
-    else:
-        past = kept
-    total = total_of(reader.history, asked.pair[1], cap, past, asked.end)
-    return total, None if past is kept and past.cut >= cut else total.past(cut, TOTAL_MEMORY)
 
 
 def _judge(reader: Reader, asked: Asked, judged: Judged, first: int) -> list[Extent]:

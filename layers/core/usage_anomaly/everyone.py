@@ -15,6 +15,7 @@ from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection.judging import MEMORY, Rules
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.detection.readiness import baseline_lacks
+from usage_anomaly.history import MEMORY as READ_BACK
 from usage_anomaly.history import Doer, History
 from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Past, bucket_of, bucket_start
 from usage_anomaly.totals import CappedTotal, Trait, traits
@@ -22,6 +23,8 @@ from usage_anomaly.totals import CappedTotal, Trait, traits
 RULE = FIGURES.shared_use
 
 LATELY = 3 * BUCKETS_PER_HOUR
+FRESH = 7 * BUCKETS_PER_HOUR  # most records have come in by then
+KEPT_BACK = READ_BACK + 14 * BUCKETS_PER_DAY  # what goes on for two weeks is judged with what was before it
 
 Cap = Callable[[str], int]  # by account id: what of its use in a bucket counts for all
 
@@ -32,6 +35,27 @@ def total_of(history: History, kind: str, cap: Cap, past: Past, end: datetime) -
     for account_id, start, quantity in history.totals(kind, bucket_start(past.cut), end):
         total.put(account_id, bucket_of(start), quantity, cap(account_id))
     return total
+
+
+def total_with(
+    history: History, kind: str, cap: Cap, kept: Past | None, first: int, news: int, end: datetime
+) -> tuple[CappedTotal, Past | None]:
+    """The capped use of all accounts as far back as bucket `first` needs it, and the past to be kept in place of `kept`.
+
+    A past holds each bucket as the limits of its time had it. It may lack what the news are of: from bucket `news` on the
+    use is read.
+    """
+    cut = bucket_of(end) // BUCKETS_PER_HOUR * BUCKETS_PER_HOUR - FRESH
+    low = first - READ_BACK
+    if kept is None or not low < kept.cut <= low + KEPT_BACK:
+        past = Past(cut=min(low, cut - KEPT_BACK))
+    elif news < kept.cut:
+        past = Past(cut=news, used=tuple(each for each in kept.used if each[0] < news))
+    else:
+        past = kept
+    total = total_of(history, kind, cap, past, end)
+    cut = max(cut, past.cut)
+    return total, None if past is kept and past.cut == cut else total.past(cut, KEPT_BACK)
 
 
 def is_much(total: CappedTotal, rules: Rules, first: int) -> bool:
