@@ -24,9 +24,11 @@ from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
-from usage_anomaly.everyone import is_much, is_ready, note_shared, shares_something_new, total_of, total_with
+from usage_anomaly.enrichment.expected import usual
+from usage_anomaly.everyone import is_much, is_ready, note_shared, total_of, total_with
 from usage_anomaly.history import MEMORY, History, Kept, cut_of, is_late, know_launchers, series_since
-from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Judged, Past, Series, bucket_of, bucket_start
+from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, NEVER, Judged, Past, Series, bucket_of, bucket_start
+from usage_anomaly.totals import CappedTotal
 
 REACH = 3 * BUCKETS_PER_DAY
 JOIN = timedelta(hours=2)
@@ -61,6 +63,20 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
 
     def ranges(self) -> list[tuple[int, int]]:
         return [(each.start, each.last_seen) for each in self.extents]
+
+
+class _Before(msgspec.Struct, frozen=True, kw_only=True):
+    """The use of all accounts before a cut."""
+
+    history: History
+    kind: str
+    cut: int
+
+    def quantity(self, low: int, high: int) -> int:
+        if low >= self.cut:
+            return 0
+        read = self.history.totals(self.kind, bucket_start(low), bucket_start(min(high + 1, self.cut)))
+        return sum(quantity for *_, quantity in read)
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,6 +184,14 @@ def view_of(reader: Reader, bench: Bench, extent: Extent) -> View:
     return view(bench.members, extent, releasable=releasable(catalog, name), each=told_each(catalog, name))
 
 
+def usual_of(reader: Reader, bench: Bench, extent: Extent) -> float | None:
+    """How much of an extent is usual at its time of the day. Of all accounts only the spans that say so are read."""
+    if bench.pair[0] != ORGANIZATION:
+        return usual(bench.members, extent, bench.coverage)
+    before = _Before(history=reader.history, kind=bench.pair[1], cut=bench.members[0].cut if bench.members else NEVER)
+    return usual([*bench.members, before], extent, bench.coverage)
+
+
 def as_told(told: Told) -> Extent:
     """The extent of a told anomaly, as it was last seen."""
     return Extent(
@@ -209,17 +233,13 @@ def _organization(reader: Reader, asked: Asked) -> Bench:
     kept, renewed = Kept(), None
     if first is not None:
         lately = total_of(reader.history, kind, cap, Past(cut=first - BUCKETS_PER_HOUR), asked.end)
-        new = shares and (
-            bool(asked.told)
-            or (
-                is_ready(lately, asked.coverage, first) and shares_something_new(reader.history, kind, first, asked.end)
-            )
-        )
+        ready = shares and is_ready(lately, asked.coverage, first)
+        new = ready and note_shared(reader.history, kind, CappedTotal(), first, asked.end)
         if new or asked.told or is_much(lately, rules, first):
             (kept,) = reader.history.kept([ORGANIZATION], kind)
             news = first if asked.news is None else bucket_of(asked.news)
             total, renewed = total_with(reader.history, kind, cap, kept.past, first, news, asked.end)
-            if new:
+            if new or (shares and asked.told):
                 note_shared(reader.history, kind, total, first - REACH, asked.end)
             extents = _in_play(_judge(reader, asked, total, first), asked, first)
     starts = [*asked.starts(), *(each.start for each in extents)]
@@ -267,11 +287,6 @@ def _cap(reader: Reader, kind: str, account_id: str) -> int:
 
 
 def _members(reader: Reader, kind: str, cut: int, end: datetime) -> list[Series]:
-    """The series of every account with use, by account id; before the cut their sums only."""
-    used: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    for account_id, start, quantity in reader.history.totals(kind, bucket_start(cut - MEMORY), bucket_start(cut)):
-        used[account_id].append((bucket_of(start), quantity, 0))
-    pasts = {each: Past(cut=cut, used=tuple(sorted(rows))) for each, rows in used.items()}
+    """The series of every account with use since a bucket, by account id."""
     tally = reader.catalog.kind_of(kind).keep == "tally"
-    found = series_since(reader.history, None, kind, cut, end, tally=tally, pasts=pasts)
-    return list(found.values())
+    return list(series_since(reader.history, None, kind, cut, end, tally=tally, pasts={}).values())

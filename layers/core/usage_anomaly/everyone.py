@@ -15,6 +15,7 @@ from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection.judging import MEMORY, Rules
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.detection.readiness import baseline_lacks
+from usage_anomaly.detection.shared_use import is_known
 from usage_anomaly.history import MEMORY as READ_BACK
 from usage_anomaly.history import Doer, History
 from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Past, bucket_of, bucket_start
@@ -71,14 +72,21 @@ def is_ready(total: CappedTotal, coverage: Coverage, first: int) -> bool:
     return any(baseline_lacks(coverage, each) is None for each in days)
 
 
-def note_shared(history: History, kind: str, total: CappedTotal, first: int, end: datetime) -> None:
-    """Note what uses from bucket `first` on could share, and of what accounts did share who had it before."""
+def note_shared(history: History, kind: str, total: CappedTotal, first: int, end: datetime) -> bool:
+    """Note what uses from bucket `first` on could share, and who had before what accounts did share, until that is known.
+
+    Whether anything is shared that was not known.
+    """
     low = first - RULE.buckets + 1
     rows = list(history.doers(kind, bucket_start(low), end))
     _note(total, rows)
-    before = bucket_start(first - BUCKETS_PER_DAY - MEMORY), bucket_start(low)
-    for trait in sorted(_shared(total, rows, first)):
-        _note(total, history.doers(kind, *before, trait), trait)
+    shared = _shared(total, rows, first)
+    if shared:  # what many share at this time of the day, many do on most days
+        until = first - BUCKETS_PER_DAY + 1
+        _note(total, history.doers(kind, bucket_start(until - LATELY), bucket_start(until)))
+    oldest, day = first - BUCKETS_PER_DAY - MEMORY, low - BUCKETS_PER_DAY
+    new = [_find(history, kind, total, trait, ends, (oldest, day, low)) for trait, ends in sorted(shared.items())]
+    return any(new)
 
 
 def _bounds(rules: Rules) -> list[tuple[int, int]]:
@@ -91,26 +99,6 @@ def _bounds(rules: Rules) -> list[tuple[int, int]]:
     ]
 
 
-def shares_something_new(history: History, kind: str, first: int, end: datetime) -> bool:
-    """Whether accounts share in any use since bucket `first` what they did not share before."""
-    total = CappedTotal()
-    rows = list(history.doers(kind, bucket_start(first - RULE.buckets + 1), end))
-    _note(total, rows)
-    shared = _shared(total, rows, first)
-    if not shared:
-        return False
-    # What many share is shared on most days: the end of what counts as before, read once, says it of most.
-    until = first - BUCKETS_PER_DAY
-    low = max(until - LATELY + 1, max(map(max, shared.values())) - BUCKETS_PER_DAY - MEMORY + 1)
-    if low <= until:
-        _note(total, history.doers(kind, bucket_start(low), bucket_start(until + 1)))
-    return not all(
-        total.known(trait, low, until, RULE.buckets, _needed(trait))
-        or _is_known(history, kind, trait, min(ends), max(ends))
-        for trait, ends in sorted(shared.items())
-    )
-
-
 def _shared(total: CappedTotal, rows: Iterable[Doer], first: int) -> dict[Trait, list[int]]:
     """In which buckets from `first` on an hour ends in which so many accounts had a trait."""
     found: dict[Trait, list[int]] = defaultdict(list)
@@ -121,21 +109,16 @@ def _shared(total: CappedTotal, rows: Iterable[Doer], first: int) -> dict[Trait,
     return found
 
 
-def _is_known(history: History, kind: str, trait: Trait, first: int, last: int) -> bool:
-    """Whether a trait was known in each hour that ends in [first, last]; read from the newest on, and no further than needed."""
-    since, until = bucket_start(last - BUCKETS_PER_DAY - MEMORY + 1), bucket_start(first - BUCKETS_PER_DAY + 1)
-    seen: dict[str, int] = {}
-    for row in history.doers(kind, since, until, trait) if since < until else ():
-        if trait in traits(row):
-            bucket = seen[row.account_id] = bucket_of(row.start)
-            if sum(each < bucket + RULE.buckets for each in seen.values()) >= _needed(trait):
-                return True
-    return False
-
-
-def _needed(trait: Trait) -> int:
-    """In how many accounts a trait must have been within an hour to be known."""
-    return 1 if trait.what == "image" else RULE.accounts
+def _find(
+    history: History, kind: str, total: CappedTotal, trait: Trait, ends: list[int], spans: tuple[int, int, int]
+) -> bool:
+    """Read who had a trait, of the last day and then of all before, until it is known; whether it is not."""
+    oldest, day, low = spans
+    for since, until in ((day, low), (oldest, day)):
+        if all(is_known(total, trait, end) for end in ends):
+            return False
+        _note(total, history.doers(kind, bucket_start(since), bucket_start(until), trait), trait)
+    return not all(is_known(total, trait, end) for end in ends)
 
 
 def _note(total: CappedTotal, rows: Iterable[Doer], only: Trait | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 
 from opensearchpy import OpenSearch
 
@@ -18,6 +19,7 @@ from usage_anomaly.totals import Trait
 # The address as it was written: `ip_of` makes of it what it made for the event, and OpenSearch writes some otherwise.
 _TRAITS = ("account_id", "image_id", "source_address", "actor_arn", "actor_session", "invoked_by")
 _NEWEST_FIRST: Answer = {"bucket": {"date_histogram": {**BUCKET["bucket"]["date_histogram"], "order": "desc"}}}
+_ip_of = lru_cache(maxsize=4_000)(ip_of)
 _SPECIAL = re.compile(r"[*?\\]")
 
 
@@ -35,7 +37,7 @@ def doers(
             account_id=key["account_id"],
             start=moment(key["bucket"]),
             image_id=key["image_id"],
-            source_ip=ip_of(key["source_address"]),
+            source_ip=_ip_of(key["source_address"]),
             actor_arn=key["actor_arn"],
             actor_session=key["actor_session"],
             invoked_by=key["invoked_by"],
