@@ -31,7 +31,7 @@ from usage_anomaly.renewing import renew
 from usage_anomaly.search import events, setup
 from usage_anomaly.search.client import connect
 from usage_anomaly.search.history import History
-from usage_anomaly.state import Item
+from usage_anomaly.state import Item, cursor
 from usage_anomaly.ticking import tick
 from usage_anomaly.usage import UsageEvent
 
@@ -199,6 +199,7 @@ def measure(address: str) -> None:
         watch, lot = Watch(client), Random(time.time_ns())
         watch.begin()
         made = renew(history, catalog, table, NOW, lambda: 9_000.0).written
+        cursor.advance(table, NOW - timedelta(hours=1))
         said = [f"{made:,} pasts in {watch.end()[0]:.0f} s"]
         for number in range(3):
             moment = NOW + timedelta(minutes=10 * number)

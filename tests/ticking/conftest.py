@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from operator import attrgetter
 
@@ -77,7 +77,7 @@ class MemoryHistory:
         found = (each for _, each in self.rows.values() if each.kind == kind and start <= each.event_time < end)
         return sorted((each for each in found if _is_of(each, whose)), key=attrgetter("account_id"))
 
-    def doers(self, kind: str, start: datetime, end: datetime, trait: Trait | None = None) -> list[Doer]:
+    def doers(self, kind: str, start: datetime, end: datetime, having: Collection[Trait] | None = None) -> list[Doer]:
         found = [
             Doer(
                 account_id=each.account_id,
@@ -91,7 +91,7 @@ class MemoryHistory:
             for each in self.events(None, kind, start, end)
             if each.quantity and each.direction != "release"
         ]
-        wanted = {each for each in found if trait is None or trait in traits(each)}
+        wanted = {each for each in found if having is None or any(trait in having for trait in traits(each))}
         return sorted(wanted, key=lambda each: each.start, reverse=True)
 
     def earlier(self, whose: Whose, kind: str, before: datetime, wanted: Wanted) -> list[UsageEvent]:

@@ -8,8 +8,9 @@ ago; and only where something new is shared, or something was told, it is read o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
+from itertools import pairwise
 
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection.judging import MEMORY, Rules
@@ -24,6 +25,7 @@ from usage_anomaly.totals import CappedTotal, Trait, traits
 RULE = FIGURES.shared_use
 
 LATELY = 3 * BUCKETS_PER_HOUR
+BACK = (1, 5, 14)  # days: what is shared often is soon found
 FRESH = 7 * BUCKETS_PER_HOUR  # most records have come in by then
 KEPT_BACK = READ_BACK + 14 * BUCKETS_PER_DAY  # what goes on for two weeks is judged with what was before it
 
@@ -84,9 +86,13 @@ def note_shared(history: History, kind: str, total: CappedTotal, first: int, end
     if shared:  # what many share at this time of the day, many do on most days
         until = first - BUCKETS_PER_DAY + 1
         _note(total, history.doers(kind, bucket_start(until - LATELY), bucket_start(until)))
-    oldest, day = first - BUCKETS_PER_DAY - MEMORY, low - BUCKETS_PER_DAY
-    new = [_find(history, kind, total, trait, ends, (oldest, day, low)) for trait, ends in sorted(shared.items())]
-    return any(new)
+    for until, since in pairwise(
+        [low, *(low - days * BUCKETS_PER_DAY for days in BACK), first - BUCKETS_PER_DAY - MEMORY]
+    ):
+        unknown = _unknown(total, shared)
+        if unknown:
+            _note(total, history.doers(kind, bucket_start(since), bucket_start(until), unknown), unknown)
+    return bool(_unknown(total, shared))
 
 
 def _bounds(rules: Rules) -> list[tuple[int, int]]:
@@ -109,20 +115,12 @@ def _shared(total: CappedTotal, rows: Iterable[Doer], first: int) -> dict[Trait,
     return found
 
 
-def _find(
-    history: History, kind: str, total: CappedTotal, trait: Trait, ends: list[int], spans: tuple[int, int, int]
-) -> bool:
-    """Read who had a trait, of the last day and then of all before, until it is known; whether it is not."""
-    oldest, day, low = spans
-    for since, until in ((day, low), (oldest, day)):
-        if all(is_known(total, trait, end) for end in ends):
-            return False
-        _note(total, history.doers(kind, bucket_start(since), bucket_start(until), trait), trait)
-    return not all(is_known(total, trait, end) for end in ends)
+def _unknown(total: CappedTotal, shared: dict[Trait, list[int]]) -> set[Trait]:
+    return {trait for trait, ends in shared.items() if not all(is_known(total, trait, end) for end in ends)}
 
 
-def _note(total: CappedTotal, rows: Iterable[Doer], only: Trait | None = None) -> None:
+def _note(total: CappedTotal, rows: Iterable[Doer], only: Collection[Trait] | None = None) -> None:
     for row in rows:
         for trait in traits(row):
-            if only is None or trait == only:
+            if only is None or trait in only:
                 total.note(trait, row.account_id, bucket_of(row.start))

@@ -7,7 +7,7 @@ days, however long it has been used, and still answers as if all of it had been 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Protocol
@@ -82,8 +82,8 @@ class History(Protocol):
 
     `days` gives the time of the first event, and one time of each further day that has any, of all that came in or of what
     came in up to `until`; `kinds` what was used since a time. `totals` gives account, start of
-    bucket and quantity of every bucket with use. `doers` gives what was used or refused, no releases, the newest first; at
-    least all of it that has a trait. `earlier` gives what is wanted of the time before, each event at least once.
+    bucket and quantity of every bucket with use. `doers` gives what was used or refused, no releases; at least all
+    of it that has one of the traits. `earlier` gives what is wanted of the time before, each event at least once.
     `events` come account after account. `kept` gives one
     past for each account; `keep_past` raises PastOvertaken if somebody else wrote since `kept` was read.
     """
@@ -94,7 +94,9 @@ class History(Protocol):
     def kinds(self, whose: Whose, since: datetime) -> Iterable[str]: ...
     def events(self, whose: Whose, kind: str, start: datetime, end: datetime) -> Iterable[UsageEvent]: ...
     def totals(self, kind: str, start: datetime, end: datetime) -> Iterable[tuple[str, datetime, int]]: ...
-    def doers(self, kind: str, start: datetime, end: datetime, trait: Trait | None = None) -> Iterable[Doer]: ...
+    def doers(
+        self, kind: str, start: datetime, end: datetime, having: Collection[Trait] | None = None
+    ) -> Iterable[Doer]: ...
     def earlier(self, whose: Whose, kind: str, before: datetime, wanted: Wanted) -> Iterable[UsageEvent]: ...
     def kept(self, account_ids: Sequence[str], kind: str) -> Sequence[Kept]: ...
     def keep_past(self, account_id: str, kind: str, past: Past, kept: Kept) -> None: ...

@@ -7,7 +7,7 @@ can lie in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
@@ -90,8 +90,10 @@ class History(msgspec.Struct, frozen=True):
     def events(self, whose: Whose, kind: str, start: datetime, end: datetime) -> Iterator[UsageEvent]:
         return events(self.client, whose, kind, start, end, tally=self.tallied(kind))
 
-    def doers(self, kind: str, start: datetime, end: datetime, trait: Trait | None = None) -> Iterator[Doer]:
-        return doers(self.client, kind, start, end, trait)
+    def doers(
+        self, kind: str, start: datetime, end: datetime, having: Collection[Trait] | None = None
+    ) -> Iterator[Doer]:
+        return doers(self.client, kind, start, end, having)
 
     def earlier(self, whose: Whose, kind: str, before: datetime, wanted: Wanted) -> Iterator[UsageEvent]:
         return earlier(self.client, whose, kind, before, wanted)
