@@ -43,7 +43,7 @@ from usage_anomaly.usage import UsageEvent
 
 MOST_INDEXES = 1_000
 # Each page of the tally carries a whole document per bucket.
-TALLY_PAGE = 500
+TALLY_PAGE = 1_000
 _BACKFILL = {"term": {"origin": "backfill"}}
 _PAIR = [terms("account_id"), terms("kind")]
 # What tells two doers of a busy kind apart: as in `series`, which merges the same events in memory.
