@@ -31,7 +31,8 @@ AHEAD = 64  # objects that lie fetched and unread, besides those of the reading 
 SPARE = timedelta(days=1)  # an object's folder is named after the day of its delivery, and that only roughly
 # Digests and insights of a trail lie beside its records, in folders of these names.
 _NO_RECORDS = re.compile(r"(?:^|/)CloudTrail-(?:Digest|Insight)/$")
-_OF_A_REGION = re.compile(r"(?:^|/)CloudTrail/[a-z0-9-]+/$")
+# Written by a trail itself: in a copy without folders of days every name would lie before the day that is asked for.
+_OF_A_REGION = re.compile(r"(?:^|/)AWSLogs/(?:o-[a-z0-9]+/)?\d{12}/CloudTrail/[a-z0-9-]+/$")
 
 
 def connect(region: str | None) -> Any:

@@ -56,6 +56,14 @@ def test_an_object_of_a_bucket_that_cannot_be_had_is_told(backfill: Backfill, s3
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_copy_without_folders_of_days_is_read_too(backfill: Backfill, s3: Any) -> None:
+    """Its names come before those of years: listing from a day on would pass over all of them without a word."""
+    flat = name_of(1).rpartition("/")[2]
+    for folder in ("copy/CloudTrail/us-east-1", "CloudTrail/export"):
+        s3.put_object(Bucket="trail", Key=f"{folder}/{flat}", Body=zipped(log([made(1)])))
+    assert "Read      2 objects, 2 records" in backfill("s3://trail").stdout
+
+
 def test_objects_are_fetched_no_further_ahead_than_they_are_read(s3: Any, tmp_path: Path) -> None:
     """A bucket may hold a terabyte, the disk here does not."""
     for number in range(200):
