@@ -124,18 +124,25 @@ def _refuse_without_libraries() -> None:
 @contextmanager
 def _connected(endpoint: str, auth: str, region: str | None) -> Iterator[OpenSearch]:
     import boto3
+    from botocore.exceptions import BotoCoreError
 
     from usage_anomaly.search.client import connect
 
     if not endpoint.startswith(("https://", "http://")):
         raise UnusableInput(f"--endpoint {endpoint} is no URL: give https://HOST")
-    region = region or boto3.Session().region_name or ""
-    if auth == "sigv4":
-        if not region:
+    try:
+        session = boto3.Session()
+        region = region or session.region_name or ""
+        if auth == "sigv4" and not region:
             raise UnusableInput("no AWS region: give --region, or set one in your AWS profile")
-        if boto3.Session().get_credentials() is None:
+        if auth == "sigv4" and session.get_credentials() is None:
             raise UnusableInput("no AWS credentials: log in first, or give --auth none where the cluster asks for none")
-    with connect(endpoint, auth, region) as client:
+        found = connect(endpoint, auth, region)
+    except BotoCoreError as error:
+        raise UnusableInput(f"no AWS credentials ({error}): log in first, and see AWS_PROFILE") from error
+    except ValueError as error:
+        raise UnusableInput(f"--endpoint {endpoint} is no URL ({error}): give https://HOST") from error
+    with found as client:
         yield client
 
 

@@ -272,6 +272,7 @@ def test_a_cluster_that_was_not_set_up_is_refused(
     ("changed", "said"),
     [
         (["--endpoint", "search.example.com"], "give https://HOST"),
+        (["--endpoint", "https://host:port", "--auth", "none"], "give https://HOST"),
         (["--endpoint", NOBODY, "--auth", "sigv4"], "no AWS region"),
         (["--endpoint", NOBODY, "--auth", "sigv4", "--region", "us-east-1"], "no AWS credentials"),
         (["--endpoint", NOBODY, "--auth", "none"], "does not answer"),
@@ -288,6 +289,26 @@ def test_input_that_cannot_be_used_is_told_with_the_remedy(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     result = CliRunner().invoke(cli, ["backfill", str(tmp_path), *changed])
     assert said in str(result.exception)
+
+
+def test_a_login_that_is_over_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ "The cluster does not answer" would send people to the cluster."""
+    config = tmp_path / "config"
+    session = "sso_session = s\nsso_account_id = 111122223333\nsso_role_name = r\nregion = us-east-1"
+    config.write_text(
+        f"[profile over]\n{session}\n[sso-session s]\nsso_start_url = https://x.example\nsso_region = us-east-1\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("HOME", str(tmp_path))  # logins lie there
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    said = {"over": "no request can be signed: ", "other": "no AWS credentials (The config profile (other)"}
+    for profile, text in said.items():
+        monkeypatch.setenv("AWS_PROFILE", profile)
+        result = CliRunner().invoke(cli, ["backfill", str(tmp_path), "--endpoint", NOBODY])
+        assert isinstance(result.exception, UnusableInput)
+        assert text in str(result.exception)
 
 
 def test_missing_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
