@@ -48,7 +48,7 @@ _REASON = 200
     type=click.IntRange(1),
     default=36,
     show_default=True,
-    help="UsageRetentionDays of the deployment; older use is rejected.",
+    help="UsageRetentionDays of the deployment; older use is left out.",
 )
 @click.option("--since", type=click.DateTime(TIMES), help="Use from this time on, UTC.")
 @click.option("--until", type=click.DateTime(TIMES), help="Use before this time, UTC.  [default: an hour ago]")
@@ -87,7 +87,10 @@ def backfill(
     started, now = time.monotonic(), clock()
     endpoint = endpoint.rstrip("/")
     refuse(since, until, [progress_file, rejected_file])
-    plan = backfilling.Plan(since=utc(since), until=utc(until) or now - LIVE, retention_days=retention_days, jobs=jobs)
+    kept = now - timedelta(days=retention_days)
+    plan = backfilling.Plan(
+        since=max(kept, utc(since) or kept), until=utc(until) or now - LIVE, retention_days=retention_days, jobs=jobs
+    )
     with (
         _connected(endpoint, auth, region) as client,
         Taken(progress_file, Header(endpoint, loaded()[0].version)) as taken,
@@ -95,7 +98,7 @@ def backfill(
     ):
         backfilling.refuse_unprepared(client)
         run = backfilling.Backfill(client, plan, taken, rejects, clock)
-        _take_in(run, paths, region, plan.start(now), taken)
+        _take_in(run, paths, region, plan.since, taken)
         if run.tally.broken_off is None:
             backfilling.drop_profiles(client, taken, run.tally)
     if run.tally.broken_off is not None and not run.tally.seen():

@@ -52,17 +52,12 @@ _JSON = msgspec.json.Encoder()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is taken in: usage in [since, until) (UTC), read by `jobs` processes. Older than `retention_days` is rejected."""
+    """What is taken in: usage in [since, until) (UTC), read by `jobs` processes; the cluster keeps `retention_days`."""
 
-    since: datetime | None
+    since: datetime
     until: datetime
     retention_days: int
     jobs: int = 1
-
-    def start(self, now: datetime) -> datetime:
-        """What was delivered before need not be read."""
-        kept = now - timedelta(days=self.retention_days)
-        return kept if self.since is None else max(kept, self.since)
 
 
 class UsageRead(msgspec.Struct, frozen=True):
@@ -270,8 +265,7 @@ class Backfill:
         self._note(begun)
 
     def _add(self, event: UsageEvent, begun: _Begun) -> None:
-        since = self._plan.since
-        if event.event_time >= self._plan.until or (since is not None and event.event_time < since):
+        if not self._plan.since <= event.event_time < self._plan.until:
             self.tally.outside += 1
             begun.whole = False
             return

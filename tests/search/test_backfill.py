@@ -9,6 +9,7 @@ import shutil
 import sys
 import threading
 from datetime import timedelta
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from usage_anomaly.envelopes import Payload, read_payload
 from usage_anomaly.errors import UnusableInput
 from usage_anomaly.search import history, indexes
 from usage_anomaly.search.indexes import PROFILES
-from usage_anomaly_cli import backfilling
+from usage_anomaly_cli import backfill_command, backfilling
 from usage_anomaly_cli.backfilling import MOST_EVENTS, Pace
 from usage_anomaly_cli.main import cli
 
@@ -185,10 +186,24 @@ def test_the_pace_falls_fast_and_recovers_slowly() -> None:
     assert (pace.writers, pace.events) == (4, MOST_EVENTS)
 
 
-def test_what_is_rejected_is_counted_and_kept(backfill: Backfill, client: OpenSearch, tmp_path: Path) -> None:
-    """By reason on the screen; in the file with the event itself."""
+def test_what_is_kept_for_longer_now_is_taken_by_the_next_run(backfill: Backfill, tmp_path: Path) -> None:
+    """Too old for one retention is no reason to leave it out for ever."""
+    file, progress = tmp_path / "a.json", tmp_path / "progress"
+    file.write_bytes(log([made(1, eventTime="2025-12-01T00:00:00Z"), made(2)]))
+    first = backfill(file, "--progress-file", progress)
+    assert f"Events    {KINDS} new, 0 there already, 0 rejected, {KINDS} outside the span" in first.stdout
+    second = backfill(file, "--progress-file", progress, "--retention-days", "90")
+    assert f"Events    {KINDS} new, {KINDS} there already, 0 rejected, 0 outside" in second.stdout
+
+
+def test_what_is_rejected_is_counted_and_kept(
+    backfill: Backfill, client: OpenSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By reason on the screen; in the file with the event itself. One grows too old while the run goes on."""
     rejects = tmp_path / "rejects"
-    old, none = made(1, eventTime="2025-11-01T00:00:00Z"), made(2, eventTime="soon")
+    times = chain([NOW], repeat(NOW + timedelta(hours=2)))
+    monkeypatch.setattr(backfill_command, "clock", lambda: next(times))
+    old, none = made(1, eventTime="2025-12-20T13:00:00Z"), made(2, eventTime="soon")
     (tmp_path / "a.json").write_bytes(log([old, none, made(3), 7]))
     result = backfill(tmp_path / "a.json", "--rejected", rejects)
     assert result.exit_code == 0
@@ -198,7 +213,7 @@ def test_what_is_rejected_is_counted_and_kept(backfill: Backfill, client: OpenSe
     assert {each["event"]["event_id"] for each in found if each["event"]} == {old["eventID"]}
     assert sum(each["count"] for each in found) == KINDS + 2
     assert {each["object"].partition("#")[0] for each in found} == {str(tmp_path / "a.json")}
-    assert client.indices.exists(index="usage-events-2025.11.01") is False
+    assert client.indices.exists(index="usage-events-2025.12.20") is False
 
 
 def test_what_was_delivered_before_retention_is_not_read(backfill: Backfill, tmp_path: Path) -> None:
