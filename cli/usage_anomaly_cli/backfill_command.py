@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from itertools import chain, count
@@ -165,7 +165,12 @@ def _take_in(run: Backfill, paths: Sequence[str], region: str | None, start: dat
                 s3 = bucket.connect(region)
                 items = chain(items, *(bucket.listed(s3, url, start) for url in in_buckets))
             wanted = backfilling.not_taken(items, taken, start, run.tally, done)
-            run.run(bucket.fetched(s3, wanted, fetched) if in_buckets else wanted, done)
+            if not in_buckets:
+                run.run(wanted, done)
+                return
+            # Closed before the folder goes: broken off, as by Ctrl-C, nothing more is fetched into it.
+            with closing(bucket.fetched(s3, wanted, fetched)) as here:
+                run.run(here, done)
 
 
 @contextmanager

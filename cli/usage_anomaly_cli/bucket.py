@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -81,7 +81,7 @@ def _item(bucket: str, found: dict[str, Any]) -> Item:
     return Item(Source(name, "", size=size, unusable=unusable), str(found["ETag"]))
 
 
-def fetched(s3: Any, items: Iterable[Item], folder: Path) -> Iterator[Item]:
+def fetched(s3: Any, items: Iterable[Item], folder: Path) -> Generator[Item, None, None]:
     """The items in their order, those of a bucket with their bytes in a file; what cannot be had says why."""
     pool = ThreadPoolExecutor(FETCHERS)
     waiting: deque[Future[Item]] = deque()

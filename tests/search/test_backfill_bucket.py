@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from tests.search.backfills import KINDS, NOW, Backfill, name_of
 from tests.search.serving import LOOPBACK, documents
 
 from usage_anomaly.errors import UnusableInput
-from usage_anomaly_cli import bucket
+from usage_anomaly_cli import backfilling, bucket
+from usage_anomaly_cli.taken import Item
 
 pytestmark = LOOPBACK
 
@@ -70,8 +72,32 @@ def test_objects_are_fetched_no_further_ahead_than_they_are_read(s3: Any, tmp_pa
         s3.put_object(Bucket="trail", Key=f"{number:03}.json", Body=b"{}")
     results = bucket.fetched(s3, bucket.listed(s3, "s3://trail", NOW), tmp_path)
     assert next(results).source.name == "s3://trail/000.json"
-    results.close()  # type: ignore[attr-defined]  # a generator
+    results.close()
     assert 0 < len(list(tmp_path.iterdir())) <= bucket.AHEAD
+
+
+def test_after_ctrl_c_nothing_more_is_fetched(
+    backfill: Backfill, s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sixteen threads that write into a folder while it is removed make it fail; and the user waits for them."""
+    for number in range(200):
+        s3.put_object(Bucket="trail", Key=f"{number:03}.json", Body=b"{}")
+    fetch, got = bucket._fetched, list[str]()
+
+    def slowly(s3: Any, item: Item, target: Path) -> Item:
+        got.append(item.source.name)
+        time.sleep(0.02)
+        return fetch(s3, item, target)
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bucket, "_fetched", slowly)
+    monkeypatch.setattr(backfilling.Backfill, "_take", interrupted)
+    assert backfill("s3://trail").exit_code == 1
+    ended = len(got)
+    time.sleep(0.1)
+    assert 0 < len(got) == ended < 200
 
 
 def test_a_bucket_that_cannot_be_listed_is_unusable_input(backfill: Backfill, s3: Any) -> None:
