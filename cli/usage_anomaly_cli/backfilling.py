@@ -183,7 +183,7 @@ def refuse_unprepared(client: OpenSearch) -> None:
     except SearchRefused as error:
         if error.status != 404:
             raise UnusableInput(
-                f"{error}: see that --auth and --region are right, and what this role may do"
+                f"{error}: see that --auth and --region are right, and that this role is the stack's BackfillRoleArn"
             ) from error
         raise UnusableInput(
             f"the cluster has no index template {indexes.EVENTS}: deploy the application first"

@@ -36,9 +36,12 @@ _OF_A_REGION = re.compile(r"(?:^|/)AWSLogs/(?:o-[a-z0-9]+/)?\d{12}/CloudTrail/[a
 
 
 def connect(region: str | None) -> Any:
-    """A client of S3 with the caller's own credentials."""
+    """A client of S3 with the caller's own credentials. Raises UnusableInput where these or the region are of no use."""
     config = Config(retries={"mode": "standard", "total_max_attempts": 6}, max_pool_connections=FETCHERS)
-    return boto3.client("s3", region_name=region, config=config)
+    try:
+        return boto3.client("s3", region_name=region, config=config)
+    except BotoCoreError as error:
+        raise UnusableInput(f"no bucket can be reached: {error}") from error
 
 
 def listed(s3: Any, url: str, since: datetime) -> Iterator[Item]:

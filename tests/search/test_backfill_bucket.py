@@ -105,3 +105,6 @@ def test_a_bucket_that_cannot_be_listed_is_unusable_input(backfill: Backfill, s3
     result = backfill("s3://no-such-bucket/x")
     assert isinstance(result.exception, UnusableInput)
     assert "s3:ListBucket" in str(result.exception)
+    result = backfill("s3://trail", "--region", "us east")
+    assert isinstance(result.exception, UnusableInput)
+    assert "'us east'" in str(result.exception)
