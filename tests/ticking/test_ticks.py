@@ -186,20 +186,6 @@ def test_a_kill_at_any_side_effect_loses_and_doubles_nothing(
     assert list(rows.waiting(table, START + timedelta(days=1))) == []
 
 
-def test_what_a_backfill_brings_while_a_live_record_comes_late_is_told_to_nobody(
-    catalog: Catalog, table: Table
-) -> None:
-    """Just after midnight some record of the day before always comes; the days that a backfill brings are no news by that."""
-    history, executions = MemoryHistory(), Executions()
-    history.ingest(START, [event(1, -5, ids=["i-1"], usd=0.1)])
-    one_tick(catalog, history, table, executions, 6)
-    old = [event(10 + each, -20 * 1_440, ids=[f"i-{each}-{n}" for n in range(9)], usd=30.0) for each in range(3)]
-    history.ingest(START + timedelta(minutes=7), [msgspec.structs.replace(each, origin="backfill") for each in old])
-    history.ingest(START + timedelta(minutes=7), [event(2, -2, ids=["i-2"], usd=0.1)])
-    one_tick(catalog, history, table, executions, 8)
-    assert alerts(executions) == []
-
-
 def test_two_ticks_at_once_tell_once(catalog: Catalog, table: Table) -> None:
     """The second one runs entirely between the first one's reading and writing."""
     history, executions = MemoryHistory(), Executions()

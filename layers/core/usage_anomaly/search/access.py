@@ -21,6 +21,13 @@ _MAPPED = ("backend_roles", "and_backend_roles", "hosts", "users", "description"
 
 INGEST, READER, ADMINISTRATOR = "usage_ingest", "usage_reader", "usage_administrator"
 PASTS, ROLL_UP, BACKFILL = "usage_pasts", "usage_roll_up", "usage_backfill"
+_LOOKING_AT_DETECTORS = (
+    "cluster:admin/opendistro/ad/detectors/get",
+    "cluster:admin/opendistro/ad/detectors/profile",
+    "cluster:admin/opendistro/ad/detector/info",
+    "cluster:admin/opendistro/ad/detector/search",
+    "cluster:admin/opendistro/ad/detector/stats",
+)
 # What lets a person into Dashboards comes with the plugin, under AWS's name or the plugin's own.
 _DASHBOARDS = ("opensearch_dashboards_user", "kibana_user")
 
@@ -35,14 +42,7 @@ def roles() -> dict[str, Body]:
         ),
         READER: _role(
             "searches usage events, anomalies and learned results, and looks whether detectors run",
-            [
-                "cluster_monitor",
-                "cluster:admin/opendistro/ad/detectors/get",
-                "cluster:admin/opendistro/ad/detectors/profile",
-                "cluster:admin/opendistro/ad/detector/info",
-                "cluster:admin/opendistro/ad/detector/search",
-                "cluster:admin/opendistro/ad/detector/stats",
-            ],
+            ["cluster_monitor", *_LOOKING_AT_DETECTORS],
             {OURS: ["read"], ALL_RESULTS: ["read"]},
         ),
         PASTS: _role("keeps pasts", [], {PROFILES: ["read", "write", "create_index"]}),
