@@ -100,7 +100,7 @@ def backfill(
         run = backfilling.Backfill(client, plan, taken, rejects, clock)
         _take_in(run, paths, region, plan.since, taken)
         if run.tally.broken_off is None:
-            backfilling.drop_profiles(client, taken, run.tally)
+            backfilling.drop_profiles(client, run.pairs, run.tally)
     if run.tally.broken_off is not None and not run.tally.seen():
         raise UnusableInput(run.tally.broken_off)
     click.echo("\n".join(_told(run.tally, time.monotonic() - started)))
