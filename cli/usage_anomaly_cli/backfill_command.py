@@ -131,8 +131,9 @@ def _connected(endpoint: str, auth: str, region: str | None) -> Iterator[OpenSea
 
     from usage_anomaly.search.client import connect
 
-    if not endpoint.startswith(("https://", "http://")):
-        raise UnusableInput(f"--endpoint {endpoint} is no URL: give https://HOST")
+    # What is signed carries the token of a session: nobody on the way may read it.
+    if not endpoint.startswith("https://" if auth == "sigv4" else ("https://", "http://")):
+        raise UnusableInput(f"--endpoint {endpoint} is no URL of a cluster with --auth {auth}: give https://HOST")
     try:
         session = boto3.Session()
         region = region or session.region_name or ""

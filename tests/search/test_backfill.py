@@ -281,8 +281,9 @@ def test_a_cluster_that_was_not_set_up_is_refused(
     [
         (["--endpoint", "search.example.com"], "give https://HOST"),
         (["--endpoint", "https://host:port", "--auth", "none"], "give https://HOST"),
-        (["--endpoint", NOBODY, "--auth", "sigv4"], "no AWS region"),
-        (["--endpoint", NOBODY, "--auth", "sigv4", "--region", "us-east-1"], "no AWS credentials"),
+        (["--endpoint", "http://search.example.com"], "with --auth sigv4: give https://HOST"),
+        (["--endpoint", "https://search.example.com"], "no AWS region"),
+        (["--endpoint", "https://search.example.com", "--region", "us-east-1"], "no AWS credentials"),
         (["--endpoint", NOBODY, "--auth", "none"], "does not answer"),
     ],
 )
@@ -314,7 +315,7 @@ def test_a_login_that_is_over_is_told_as_such(tmp_path: Path, monkeypatch: pytes
     said = {"over": "no request can be signed: ", "other": "no AWS credentials (The config profile (other)"}
     for profile, text in said.items():
         monkeypatch.setenv("AWS_PROFILE", profile)
-        result = CliRunner().invoke(cli, ["backfill", str(tmp_path), "--endpoint", NOBODY])
+        result = CliRunner().invoke(cli, ["backfill", str(tmp_path), "--endpoint", "https://search.example.com"])
         assert isinstance(result.exception, UnusableInput)
         assert text in str(result.exception)
 
