@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec.structs import replace
 
+from usage_anomaly.alerts.plain import inert
 from usage_anomaly.envelopes.unpack import MIB
 from usage_anomaly.errors import UnusableInput
 from usage_anomaly.search.client import READ_WAITS, patiently
@@ -28,6 +29,7 @@ from usage_anomaly_cli.taken import Item
 SCHEME = "s3://"
 FETCHERS = 16
 AHEAD = 64  # objects that lie fetched and unread, besides those of the reading processes
+_SHOWN = 300  # letters of a folder's name, which may be anything
 SPARE = timedelta(days=1)  # an object's folder is named after the day of its delivery, and that only roughly
 # Digests and insights of a trail lie beside its records, in folders of these names.
 _NO_RECORDS = re.compile(r"(?:^|/)CloudTrail-(?:Digest|Insight)/$")
@@ -67,8 +69,9 @@ def listed(s3: Any, url: str, since: datetime) -> Iterator[Item]:
                 yield from (_item(bucket, each) for each in page.get("Contents", ()))
                 inner += (each["Prefix"] for each in page.get("CommonPrefixes", ()))
         except (ClientError, BotoCoreError) as error:
+            place = inert(f"{SCHEME}{bucket}/{folder}", _SHOWN)
             raise UnusableInput(
-                f"{SCHEME}{bucket}/{folder} cannot be listed ({error}): see that the bucket exists and that these "
+                f"{place} cannot be listed ({error}): see that the bucket exists and that these "
                 "credentials have s3:ListBucket on it"
             ) from error
         folders += (each for each in reversed(inner) if not _NO_RECORDS.search(each))

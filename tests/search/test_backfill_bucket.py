@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from opensearchpy import OpenSearch
 from tests.envelopes.building import log, made, zipped
 from tests.search.backfills import KINDS, NOW, Backfill, name_of
@@ -98,6 +99,23 @@ def test_after_ctrl_c_nothing_more_is_fetched(
     ended = len(got)
     time.sleep(0.1)
     assert 0 < len(got) == ended < 200
+
+
+def test_a_folder_that_cannot_be_listed_says_nothing_to_the_terminal() -> None:
+    """Whoever writes into the bucket names its folders."""
+
+    class Denied:
+        def get_paginator(self, _: str) -> Denied:
+            return self
+
+        def paginate(self, **where: str) -> list[dict[str, Any]]:
+            if where["Prefix"]:
+                raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListObjectsV2")
+            return [{"CommonPrefixes": [{"Prefix": "\x1b]0;owned\x07/"}]}]
+
+    with pytest.raises(UnusableInput, match="owned") as caught:
+        list(bucket.listed(Denied(), "s3://trail", NOW))
+    assert str(caught.value).isprintable()
 
 
 def test_a_bucket_that_cannot_be_listed_is_unusable_input(backfill: Backfill, s3: Any) -> None:
