@@ -254,7 +254,7 @@ def test_a_live_detector_finds_a_spike_and_it_is_read_once(live: Cluster) -> Non
     """All of it, with nothing between: six hours of history, a spike, and a finding within a few minutes."""
     client, now = live.asking.client, datetime.now(UTC)
     setup.configure(client)
-    keep(client, launches(now, range(0, 6 * 3_600, STEP)))
+    keep(client, launches(now, range(0, 6 * 3_600, STEP)), now)
     each_minute = {"period": {"interval": 1, "unit": "Minutes"}}
     at_once = {"period": {"interval": 0, "unit": "Minutes"}}
     body = {
@@ -269,7 +269,8 @@ def test_a_live_detector_finds_a_spike_and_it_is_read_once(live: Cluster) -> Non
         planted = (
             [event(1, region="eu-west-1", event_time=datetime.now(UTC), quantity=40, vcpus=160.0)] if look == 8 else []
         )
-        keep(client, [*launches(datetime.now(UTC), [0], number=100_000 + look), *planted])
+        then = datetime.now(UTC)
+        keep(client, [*launches(then, [0], number=100_000 + look), *planted], then)
         results = new_results(client, now, datetime.now(UTC)).results
         spiked = [each for each in results if each.finding.actual >= 160]
         if spiked:
@@ -297,6 +298,6 @@ def launches(now: datetime, ago: Iterable[int], number: int = 10) -> list[UsageE
     ]
 
 
-def keep(client: OpenSearch, usage: list[UsageEvent]) -> None:
-    write(client, usage, datetime.now(UTC), plenty, 36)
+def keep(client: OpenSearch, usage: list[UsageEvent], now: datetime = EXECUTED) -> None:
+    assert write(client, usage, now, plenty, 36).created == len(usage)
     client.indices.refresh(index="usage-events-*")
