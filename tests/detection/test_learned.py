@@ -59,7 +59,7 @@ def test_a_recorded_result_is_one_finding_with_all_that_it_says() -> None:
         expected=4.2899,
         score=1.0,
         confidence=0.3589,
-        reason="88 vCPUs in 1 minute, about 4.3 expected; learned, grade 1.00, confidence 0.36",
+        reason="88 vCPUs in eu-west-1 in 1 minute, about 4.3 expected; learned, grade 1.00, confidence 0.36",
     )
     assert found.executed_at == datetime(2026, 11, 25, 19, 42, 31, 674_000, UTC)
 
@@ -101,7 +101,7 @@ def test_a_result_over_everything_has_no_kind_yet() -> None:
     feature = {**REAL_TIME["feature_data"][0], "feature_name": "all_usd_per_hour"}
     found = learned({**REAL_TIME, "feature_data": [feature]})
     assert (found.kind, found.of_money) == (None, True)
-    assert found.finding.reason.startswith("88 USD/h of all kinds together in 1 minute")
+    assert found.finding.reason.startswith("88 USD/h of all kinds together in eu-west-1 in 1 minute")
 
 
 def test_a_negative_expectation_is_said_as_none() -> None:
@@ -230,8 +230,10 @@ def test_what_is_remembered_is_bounded_and_depends_on_no_order(drawn: list[tuple
 
 def test_what_is_remembered_fits_its_part_of_a_row() -> None:
     """An item of DynamoDB takes 400 kB, 300 of them are what was told."""
-    longest = "88,888,888 USD/h of all kinds together in 10 minutes, about 44,444,444 expected; learned, grade 0.98, confidence"
-    many = [kept(number, region="ap-southeast-2", reason=f"{longest} 0.99") for number in range(300)]
+    longest = (
+        f"88,888,888 USD/h of all kinds together in ap-southeast-2 in 10 minutes, about 44,444,444 expected; {'x' * 40}"
+    )
+    many = [kept(number, region="ap-southeast-2", reason=longest) for number in range(300)]
     assert len(msgspec.json.encode(remembered(many, NOW))) < 400_000 - MOST_ROW_BYTES - 5_000
 
 

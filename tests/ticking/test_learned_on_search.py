@@ -104,8 +104,8 @@ def test_a_result_over_everything_is_told_of_the_kind_that_added_most(
     (anomaly,) = deployment.opened()
     assert anomaly.kind == KIND
     (finding,) = anomaly.findings
-    assert finding.reason.startswith(
-        "88 USD/h of all kinds together in 1 minute, about 4.3 expected; learned, grade 1.00"
+    assert finding.reason == (
+        "88 USD/h of all kinds together in eu-west-1 in 1 minute, about 4.3 expected; learned, grade 1.00, confidence 0.90"
     )
 
 

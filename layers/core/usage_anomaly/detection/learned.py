@@ -234,18 +234,26 @@ def _learned(document: _Document) -> Learned | Unread:
             expected=None if expected is None else round(max(expected, 0.0), 4),
             score=round(min(document.anomaly_grade, 1.0), 4),
             confidence=round(min(document.confidence, 1.0), 4),
-            reason=_reason(detector, actual, expected, length, document),
+            reason=_reason(detector, place.get("region"), actual, expected, length, document),
         ),
     )
 
 
-def _reason(detector: Detector, actual: float, expected: float | None, length: timedelta, document: _Document) -> str:
+def _reason(
+    detector: Detector,
+    region: str | None,
+    actual: float,
+    expected: float | None,
+    length: timedelta,
+    document: _Document,
+) -> str:
     what = detector.unit if detector.kind else f"{detector.unit} of all kinds together"
+    where = "" if region is None else f" in {region}"
     usual = "" if expected is None else f", about {_said(max(expected, 0.0))} expected"
     minutes = round(length / timedelta(minutes=1))
     span = "1 minute" if minutes == 1 else f"{minutes} minutes"
     sure = f"grade {document.anomaly_grade:.2f}, confidence {document.confidence:.2f}"
-    return f"{_said(actual)} {what} in {span}{usual}; learned, {sure}"
+    return f"{_said(actual)} {what}{where} in {span}{usual}; learned, {sure}"
 
 
 def _said(amount: float) -> str:

@@ -116,7 +116,7 @@ def _amount(facts: Facts) -> Reason:
 def _excess(facts: Facts) -> list[Reason]:
     scores = [finding.score for finding in facts.findings if finding.detector != "learned"]
     if not scores:
-        return [Reason(1.0, "not what was learned of it")] if facts.findings else []
+        return [Reason(1.0, "unusual by what was learned")] if facts.findings else []
     times = 1 / (1 - min(_HIGHEST_SCORE, max(0.0, *scores, 0.0)))
     said = "none is usual" if max(scores) == 1 else f"{times:,.1f} times the limit"
     return [Reason(min(3.0, 0.5 + 1.5 * math.log10(times)), said)]
