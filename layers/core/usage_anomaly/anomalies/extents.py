@@ -78,7 +78,7 @@ class Extents:
         Changed rules judge everything again.
         """
         if rules is not None and rules != self.rules:
-            self._judge = Judge(self.series, rules, self._judge.coverage, self._judge.learned)
+            self._judge = Judge(self.series, rules, self._judge.coverage, self._judge.spikes.learned)
             self._states = []
         self._judge.forget(bucket)
         while self._states and self._states[-1][0] >= bucket:

@@ -9,7 +9,6 @@ same steps.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 
@@ -22,6 +21,7 @@ from usage_anomaly.detection.habit import Measure, habit
 from usage_anomaly.detection.learned import UNSURE, Learned, buckets, expected_at_most, sure
 from usage_anomaly.detection.limits import FIGURES, Window
 from usage_anomaly.detection.readiness import baseline_lacks, first_use_lacks
+from usage_anomaly.detection.spikes import Spikes
 from usage_anomaly.places import Place
 from usage_anomaly.resources import MICRO
 from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Judged, Range
@@ -114,12 +114,7 @@ class Judge:
         self.series = series
         self.rules = rules
         self.coverage = coverage
-        self.learned = learned
-        self._near: dict[int, list[Learned]] = defaultdict(list)  # by each bucket that a window touches
-        for each in learned:
-            low, high = buckets(each.finding)
-            for bucket in range(low, high + 1):
-                self._near[bucket].append(each)
+        self.spikes = Spikes(series, learned)
         self._profiles: dict[tuple[int, int], baseline.Profile] = {}  # by day and length of the window
 
     def forget(self, bucket: int) -> None:
@@ -143,10 +138,11 @@ class Judge:
         yield from self._first_use(bucket, standing)
         if isinstance(self.series, CappedTotal):
             yield self._shared(self.series, bucket, idle)
-        for each in self._near.get(bucket, ()):
-            if self._is_last_used(bucket, each):
-                yield self._learned(bucket, each, standing, idle)
-        yield from self._going_on(bucket, standing)
+        for each in self.spikes.ending(bucket):
+            yield self._learned(bucket, each, standing, idle)
+        for finding in self.spikes.going_on(bucket, standing.said):
+            expected = finding.expected or 0.0
+            yield Verdict(detector="learned", length=1, actual=finding.actual, bound=expected, finding=finding)
 
     def claimed(self, bucket: int) -> int:
         """The longest window of an hour or less that ends here above a limit, in buckets; 0 where none is."""
@@ -284,11 +280,6 @@ class Judge:
         actual = found.actual if found else 0
         return Verdict(detector="first_use", length=rule.buckets, actual=actual, bound=rule.accounts, finding=found)
 
-    def _is_last_used(self, bucket: int, learned: Learned) -> bool:
-        """Whether a bucket is the last one with use that a learned finding's window touches."""
-        last = buckets(learned.finding)[1]
-        return bucket == last or self.series.quantity(bucket + 1, last) == 0
-
     def _learned(self, bucket: int, learned: Learned, standing: Standing, idle: str | None) -> Verdict:
         """What a learned detector said of a window of which this is the last bucket with use.
 
@@ -297,7 +288,7 @@ class Judge:
         finding, length = learned.finding, bucket - buckets(learned.finding)[0] + 1
         excuse = (
             self._allowed(bucket, learned)
-            or self._usual(bucket, length, standing)
+            or self.spikes.habit(bucket, length, self.coverage, standing.running)
             or self._replaced(bucket, length, lambda rest: finding.actual * rest <= expected_at_most(finding))
         )
         alone = idle if sure(finding) else UNSURE
@@ -321,34 +312,6 @@ class Judge:
         if learned.of_money and rules.burn_by_person and spent <= (rules.burn_limit or 0) * MICRO:
             return f"within the limit of {rules.burn_limit:,} USD/h for {rules.whose}"
         return None
-
-    def _usual(self, bucket: int, length: int, standing: Standing) -> str | None:
-        """Why a window is a habit in quantity and in money, or None: as many, but larger ones, are none."""
-        excuse = None
-        for measure, nets in ((self.series.quantity, False), (self.series.net_micro, True)):
-            amount = measure(bucket - length + 1, bucket)
-            excuse = habit(measure, bucket, length, amount, self.coverage, standing.running, nets=nets)
-            if excuse is None:
-                break
-        return excuse
-
-    def _going_on(self, bucket: int, standing: Standing) -> Iterator[Verdict]:
-        """The learned findings of the open anomaly, as long as use stays nearer to what they said than to what they expected.
-
-        A forest says a spike once, when it begins. After a week it is the account's new level.
-        """
-        for finding in standing.said:
-            low, last = buckets(finding)
-            if finding.detector != "learned" or not sure(finding):
-                continue
-            if last < bucket <= last + BASELINE.frozen_days * BUCKETS_PER_DAY:
-                measure = self.series.net_micro if self.series.net_micro(low, last) > 0 else self.series.quantity
-                least = measure(low, last) * (1 + (finding.expected or 0.0) / finding.actual) / 2
-                actual = measure(bucket - (last - low), bucket)
-                if actual >= least:
-                    yield Verdict(
-                        detector="learned", length=last - low + 1, actual=actual, bound=least, finding=finding
-                    )
 
     def _profile(self, bucket: int, length: int, standing: Standing) -> baseline.Profile:
         """What is usual on the day of a bucket.
