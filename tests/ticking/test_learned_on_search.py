@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from moto import mock_aws
 from opensearchpy import OpenSearch
+from tests.search.clusters import Cluster, front, stand_in
 from tests.search.making import event, plenty
 from tests.search.serving import LOOPBACK, bare, client, emulator, url
 from tests.search.test_learned import EXECUTED, PLACE, REAL_TIME, keep, of_everything, put, result
@@ -18,6 +19,7 @@ from tests.ticking.conftest import Executions, make_table
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.bench import Reader
 from usage_anomaly.catalog import Catalog
+from usage_anomaly.search import detectors, plugin, setup
 from usage_anomaly.search.history import History
 from usage_anomaly.search.indexes import moment
 from usage_anomaly.search.learned import Results
@@ -26,7 +28,7 @@ from usage_anomaly.ticking import tick
 from usage_anomaly.usage import UsageEvent
 from usage_anomaly.workflow import Input
 
-__all__ = ["bare", "client", "emulator", "url"]
+__all__ = ["bare", "client", "emulator", "front", "stand_in", "url"]
 pytestmark = LOOPBACK
 
 ACCOUNT, KIND = PLACE["account_id"], "ec2.instances"
@@ -63,11 +65,16 @@ def machines(number: int, when: datetime, count: int, **fields: Any) -> UsageEve
     return event(number, **{**plain, "resource_ids": ids, "group": "c7i.large", **fields})
 
 
+def use(client: OpenSearch) -> None:
+    """Ten quiet days and the two machines, before the first tick."""
+    quiet = [machines(day, USED - day * DAY, 1, vcpus=2.0, usd_per_hour=0.1) for day in range(1, 11)]
+    keep(client, [*quiet, machines(100, USED, 2)], EXECUTED - 2 * MINUTE)
+
+
 @pytest.fixture
 def deployment(client: OpenSearch, catalog: Catalog) -> Iterator[Deployment]:
     """Its usage came in before; the first tick is to come."""
-    quiet = [machines(day, USED - day * DAY, 1, vcpus=2.0, usd_per_hour=0.1) for day in range(1, 11)]
-    keep(client, [*quiet, machines(100, USED, 2)], EXECUTED - 2 * MINUTE)
+    use(client)
     with mock_aws():
         yield Deployment(client, catalog)
 
@@ -133,3 +140,24 @@ def test_a_cluster_without_results_has_none_and_ticks_on(deployment: Deployment)
     deployment.tick(EXECUTED + MINUTE)
     ready = {each.ready["learned"] for each in deployment.opened() if each.account_id == ACCOUNT}
     assert ready == {"no anomaly-detection plugin in the cluster"}
+
+
+def test_with_the_plugin_a_result_that_came_late_is_told_and_what_lacked_was_said(
+    stand_in: Cluster, catalog: Catalog
+) -> None:
+    """From the set-up of the detectors on: they are started, silent for a while, and then there is a result."""
+    client = stand_in.asking.client
+    setup.configure(client)
+    use(client)
+    plugin.configure(stand_in.asking, detectors.bodies((3, 4), detectors.BY_REGION, 3), EXECUTED)
+    with mock_aws():
+        deployment = Deployment(client, catalog)
+        keep(client, [machines(200, USED, 30, account_id="999900001111")], EXECUTED)
+        deployment.tick(EXECUTED)
+        (before,) = (each for each in deployment.opened() if each.account_id == "999900001111")
+        assert before.ready["learned"] == "no result for this account in the last hour"
+        put(client, result(**SURE))
+        deployment.tick(EXECUTED + 5 * MINUTE)
+        deployment.tick(EXECUTED + 6 * MINUTE)
+    (told,) = (each for each in deployment.opened() if each.account_id == ACCOUNT)
+    assert (told.ready["learned"], told.findings[0].detector) == ("yes", "learned")
