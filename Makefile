@@ -86,7 +86,7 @@ invoke: setup-local ## run one function in Lambda's runtime loop: make invoke FU
 	$(LOCAL) invoke $(FUNCTION) $(EVENT)
 
 test: setup-local build/asl/.installed ## run every test but those in a browser, on a real OpenSearch, and those that take minutes
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 test-browser: setup ## open the page of a replay in Chromium (Debian: apt-get install chromium chromium-driver)
 	$(BIN)/pytest -m browser tests/report

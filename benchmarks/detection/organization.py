@@ -21,6 +21,7 @@ from benchmarks.detection.incidents import INCIDENTS, TRIPLED
 from benchmarks.detection.incidents.cast import Cast, IncidentRow
 from benchmarks.detection.labels import Label, make_label
 from benchmarks.detection.setting import Setting
+from usage_anomaly.usage import UsageEvent
 
 WARM_UP = 7  # days before the first incident, and before an alarm counts as false
 APART = timedelta(days=1)
@@ -185,7 +186,7 @@ class _Making:
     def _week(self, at: datetime) -> int:
         return (at.date() - self.first).days // 7
 
-    def _delivered(self, account: Account, events: Iterable) -> Iterator:  # type: ignore[type-arg]
+    def _delivered(self, account: Account, events: Iterable[UsageEvent]) -> Iterator[tuple[datetime, UsageEvent]]:
         return deliver(events, self.seed, self.schedules[account.id])
 
     def settle(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from statistics import median
 
@@ -16,10 +15,11 @@ MOST_CAUSES = 15
 def written(page: str, parts: dict[str, str]) -> str:
     """The page with each part between `<!-- name -->` and `<!-- /name -->`. Raises ValueError for a marker it lacks."""
     for name, text in parts.items():
-        place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not place.search(page):
+        before, opened, rest = page.partition(f"<!-- {name} -->\n")
+        _, closed, after = rest.partition(f"<!-- /{name} -->")
+        if not closed:
             raise ValueError(f"the page has no <!-- {name} --> ... <!-- /{name} -->")
-        page = place.sub(lambda found, text=text: f"{found[1]}{text}\n{found[2]}", page)  # type: ignore[misc]
+        page = f"{before}{opened}{text}\n{closed}{after}"
     return page
 
 

@@ -23,6 +23,7 @@ from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, cap_of, releasable
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.coverage import Coverage
+from usage_anomaly.detection.learned import Detectors, Learned
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
 from usage_anomaly.enrichment.expected import usual
 from usage_anomaly.everyone import is_much, is_ready, note_shared, total_of, total_with
@@ -36,13 +37,15 @@ MOST_EVENTS = 10_000  # read together: some 20 MB
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bench reads from. `account` gives what is known of an account; it may be None only for now."""
+    """What a bench reads from. `account` gives what is known of an account; it may be None only for now. `learned` is None
+    where nothing learns."""
 
     history: History
     catalog: Catalog
     account: Callable[[str], Account | None]
     prices_date: str
     overrides: Overrides = NONE
+    learned: Detectors | None = None
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +96,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     told: Sequence[Told]
     carried: Sequence[Told]
     until: datetime
+    learned: Sequence[Learned]
 
     @property
     def end(self) -> datetime:
@@ -133,8 +137,10 @@ def ask(
     news: datetime | None,
     told: Sequence[Told],
     until: datetime,
+    learned: Sequence[Learned] = (),
 ) -> Asked:
-    """What has to be laid out of a pair with news since a time, or with none (None), and with these told anomalies."""
+    """What has to be laid out of a pair with news since a time, or with none (None), and with these told anomalies;
+    `learned` is what the learned detectors said of it."""
     first = None if news is None else bucket_of(_reaching_back(news, told))
     concerned = [each for each in told if first is not None and each.seen[1] >= first]
     carried = [each for each in told if each.state != "closed" and each not in concerned]
@@ -147,6 +153,7 @@ def ask(
         told=concerned,
         carried=carried,
         until=until,
+        learned=learned,
     )
 
 
@@ -258,7 +265,7 @@ def _organization(reader: Reader, asked: Asked) -> Bench:
 def _judge(reader: Reader, asked: Asked, judged: Judged, first: int) -> list[Extent]:
     """All extents that can be told from three days before the news on."""
     rules = rules_of(reader.catalog, asked.pair, asked.which, reader.overrides, first - MEMORY, first - REACH)
-    extents = Extents(judged, rules, asked.coverage)
+    extents = Extents(judged, rules, asked.coverage, asked.learned)
     extents.refresh(rules.since)
     return extents.all()
 

@@ -81,11 +81,11 @@ class History(Protocol):
     """The usage events that were ingested, without backfilled ones where news are asked for; spans are [start, end), UTC.
 
     `days` gives the time of the first event, and one time of each further day that has any, of all that came in or of what
-    came in up to `until`; `kinds` what was used since a time. `totals` gives account, start of
-    bucket and quantity of every bucket with use. `doers` gives what was used or refused, no releases; at least all
-    of it that has one of the traits. `earlier` gives what is wanted of the time before, each event at least once.
-    `events` come account after account. `kept` gives one
-    past for each account; `keep_past` raises PastOvertaken if somebody else wrote since `kept` was read.
+    came in up to `until` or was backfilled; `kinds` what was used since a time. `events` come account after account.
+    `totals` gives account, start of bucket and quantity of every bucket with use. `doers` gives what was used or refused, no
+    releases; at least all of it that has one of the traits. `earlier` gives what is wanted of the time before, each event
+    at least once. `kept` gives one past for each account; `keep_past` raises PastOvertaken if somebody else wrote since
+    `kept` was read.
     """
 
     def touched(self, since: datetime, until: datetime) -> Sequence[Touched]: ...
