@@ -11,6 +11,7 @@ cannot be judged holds up no other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
@@ -187,17 +188,30 @@ def _opened(
     moment: Tick,
     failures: list[Exception],
 ) -> Iterator[tuple[_Opened, Read | None]]:
-    """The pairs that have to be judged, with their series where these could be read together."""
-    for together in _together(pairs):
-        opened = list[_Opened]()
-        for pair in together:
-            with _noted(failures):
-                opened += _open(reader, table, pair, coverage_of, moment)
-        read = dict[Pair, Read]()
-        with _noted([]):  # what cannot be read together is read alone, and fails there
-            read = read_together(reader, [each.asked for each in opened if each.asked.pair[0] != ORGANIZATION])
-        for each in opened:
-            yield each, read.pop(each.asked.pair, None)
+    """The pairs that have to be judged, with their series where these could be read together: some are read while those
+    before them are judged."""
+    before: tuple[list[_Opened], Future[dict[Pair, Read]]] | None = None
+    with ThreadPoolExecutor(1) as ahead:
+        for together in _together(pairs):
+            opened = list[_Opened]()
+            for pair in together:
+                with _noted(failures):
+                    opened += _open(reader, table, pair, coverage_of, moment)
+            accounts = [each.asked for each in opened if each.asked.pair[0] != ORGANIZATION]
+            reading = ahead.submit(read_together, reader, accounts)
+            if before is not None:
+                yield from _with_series(*before)
+            before = opened, reading
+        if before is not None:
+            yield from _with_series(*before)
+
+
+def _with_series(opened: Sequence[_Opened], reading: Future[dict[Pair, Read]]) -> Iterator[tuple[_Opened, Read | None]]:
+    read = dict[Pair, Read]()
+    with _noted([]):  # what cannot be read together is read alone, and fails there
+        read = reading.result()
+    for each in opened:
+        yield each, read.pop(each.asked.pair, None)
 
 
 def _together(pairs: Iterable[Pair]) -> list[list[Pair]]:
