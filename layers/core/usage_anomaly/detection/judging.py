@@ -153,8 +153,11 @@ class Judge:
         if rules.burn_limit is not None and self.series.net_micro(low, bucket) > rules.burn_limit * MICRO:
             return BUCKETS_PER_HOUR
         for length, limit in self._short:
-            if self.series.quantity(bucket - length + 1, bucket) > limit:
+            used = self.series.quantity(bucket - length + 1, bucket)
+            if used > limit:
                 return length
+            if used <= rules.limit:  # so is what was used in less time
+                return 0
         return 0
 
     def _limit(self, bucket: int, window: Window, standing: Standing, *, ready: bool) -> Verdict:
