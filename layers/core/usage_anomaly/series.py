@@ -286,9 +286,10 @@ class Series:
         return [each for each in places(event) if not self._tally or each.what != "actor"]
 
     def _running(self, event: UsageEvent, moment: datetime) -> int:
-        """How many of what an event launched had not been seen released at a moment."""
+        """How many of what an event launched had not been seen released at a moment; what it does not name never is."""
         ends = (self._ledger.released_at(each, event.event_time) for each in resources(event))
-        return sum(end is None or end >= moment for end in ends) * event.units_each
+        gone = sum(end is not None and end < moment for end in ends) * event.units_each
+        return max(event.quantity - gone, 0)
 
     def _uses(self, key: int) -> Iterator[UsageEvent]:
         events = self._buckets[key].events
