@@ -164,13 +164,15 @@ def join(told: Told, survivor: str) -> Told:
 
 
 def due(told: Told, view: View) -> list[Due]:
-    """When the next alerts can be due if nothing else arrives; none for what is closed."""
-    if told.state == "closed":
+    """When the next alerts can be due if nothing else arrives; of what is closed only growth that came late."""
+    if told.closed_reason in _OUT_OF_PLAY:
         return []
-    seen = bucket_start(view.last_seen)
     found = []
     if _ratio(told, view) >= RULE.grown_factor:
         found.append(Due(told.alerts[-1].at + timedelta(minutes=RULE.grown_minutes)))
+    if told.state == "closed":
+        return found
+    seen = bucket_start(view.last_seen)
     if told.state == "quiet":
         found.append(Due(_reminder_due(told)))
         over = seen + timedelta(minutes=RULE.expire_minutes)
