@@ -237,7 +237,9 @@ def _absent(pair: Pair, rules: Rules, verdicts: Sequence[Verdict]) -> dict[str, 
         everyone = "the organization is judged by quantity, each account by its own burn rate"
         why["burn_rate"] = everyone if pair[0] == ORGANIZATION else "refused calls cost nothing"
     if all(each.detector != "first_use" for each in verdicts):
-        why["first_use"] = f"no region, family of accelerators, user or role that is new in {FIGURES.first_use.memory_days} days"
+        why["first_use"] = (
+            f"no region, family of accelerators, user or role that is new in {FIGURES.first_use.memory_days} days"
+        )
     return why
 
 
