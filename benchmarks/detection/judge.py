@@ -30,7 +30,8 @@ HOUR = timedelta(hours=1)
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """One thing told: which use it is about (`start` to `end`, UTC), and the minute in which it was first told.
 
-    `grown` are the later minutes in which it was told to be twice what was told before.
+    `grown` are the later minutes in which it was told to be twice what was told before. `without` are the stretches of its
+    time whose use another opening is about.
     """
 
     account_id: str  # ORGANIZATION for all accounts
@@ -39,6 +40,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     end: datetime
     opened: datetime
     grown: tuple[datetime, ...] = ()
+    without: tuple[tuple[datetime, datetime], ...] = ()
     quantity: float | None = None
     usd_per_hour: float | None = None
     detectors: str = ""
@@ -109,6 +111,7 @@ def _opening(replay: Replay, outcome: Outcome) -> Opening:
         end=bucket_start(extent.last_seen + 1),
         opened=told.alerts[0].at,
         grown=tuple(each.at for each in told.alerts if each.reason == "grown"),
+        without=tuple((bucket_start(first), bucket_start(last + 1)) for first, last in extent.excluded),
         quantity=known.total,
         usd_per_hour=known.micro / MICRO,
         detectors="+".join(sorted({finding.detector for finding in extent.findings})),

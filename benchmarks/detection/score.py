@@ -1,8 +1,9 @@
 """Which incidents were found, how soon and how often, and what was told that was none?
 
 An incident is found when something told of one of its kinds, in one of its accounts or over the organization, overlaps it
-(from its start to two hours after its end) and was opened, or told to have grown to twice, after its start and within a day of
-its end. What was told and fits no incident is a false alarm, once the account is known for seven days.
+(from its start to two hours after its end), does not leave all of it to an earlier one, and was opened, or told to have grown
+to twice, after its start and within a day of its end. What was told and fits no incident is a false alarm, once the account is
+known for seven days.
 """
 
 from __future__ import annotations
@@ -95,6 +96,7 @@ def fits(opening: Opening, label: Label) -> bool:
         and opening.account_id in (*label.accounts, ORGANIZATION)
         and opening.start <= label.end + AFTER_END
         and label.start <= opening.end
+        and not any(first <= label.start and label.end <= last for first, last in opening.without)
         and bool(tellings(opening, label))
     )
 

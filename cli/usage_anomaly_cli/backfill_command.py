@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from itertools import chain, count
@@ -48,7 +48,7 @@ _REASON = 200
     type=click.IntRange(1),
     default=36,
     show_default=True,
-    help="UsageRetentionDays of the deployment; older use is rejected.",
+    help="UsageRetentionDays of the deployment; older use is left out.",
 )
 @click.option("--since", type=click.DateTime(TIMES), help="Use from this time on, UTC.")
 @click.option("--until", type=click.DateTime(TIMES), help="Use before this time, UTC.  [default: an hour ago]")
@@ -87,7 +87,10 @@ def backfill(
     started, now = time.monotonic(), clock()
     endpoint = endpoint.rstrip("/")
     refuse(since, until, [progress_file, rejected_file])
-    plan = backfilling.Plan(since=utc(since), until=utc(until) or now - LIVE, retention_days=retention_days, jobs=jobs)
+    kept = now - timedelta(days=retention_days)
+    plan = backfilling.Plan(
+        since=max(kept, utc(since) or kept), until=utc(until) or now - LIVE, retention_days=retention_days, jobs=jobs
+    )
     with (
         _connected(endpoint, auth, region) as client,
         Taken(progress_file, Header(endpoint, loaded()[0].version)) as taken,
@@ -95,9 +98,9 @@ def backfill(
     ):
         backfilling.refuse_unprepared(client)
         run = backfilling.Backfill(client, plan, taken, rejects, clock)
-        _take_in(run, paths, region, plan.start(now), taken)
+        _take_in(run, paths, region, plan.since, taken)
         if run.tally.broken_off is None:
-            backfilling.drop_profiles(client, taken, run.tally)
+            backfilling.drop_profiles(client, run.pairs, run.tally)
     if run.tally.broken_off is not None and not run.tally.seen():
         raise UnusableInput(run.tally.broken_off)
     click.echo("\n".join(_told(run.tally, time.monotonic() - started)))
@@ -124,18 +127,26 @@ def _refuse_without_libraries() -> None:
 @contextmanager
 def _connected(endpoint: str, auth: str, region: str | None) -> Iterator[OpenSearch]:
     import boto3
+    from botocore.exceptions import BotoCoreError
 
     from usage_anomaly.search.client import connect
 
-    if not endpoint.startswith(("https://", "http://")):
-        raise UnusableInput(f"--endpoint {endpoint} is no URL: give https://HOST")
-    region = region or boto3.Session().region_name or ""
-    if auth == "sigv4":
-        if not region:
+    # What is signed carries the token of a session: nobody on the way may read it.
+    if not endpoint.startswith("https://" if auth == "sigv4" else ("https://", "http://")):
+        raise UnusableInput(f"--endpoint {endpoint} is no URL of a cluster with --auth {auth}: give https://HOST")
+    try:
+        session = boto3.Session()
+        region = region or session.region_name or ""
+        if auth == "sigv4" and not region:
             raise UnusableInput("no AWS region: give --region, or set one in your AWS profile")
-        if boto3.Session().get_credentials() is None:
+        if auth == "sigv4" and session.get_credentials() is None:
             raise UnusableInput("no AWS credentials: log in first, or give --auth none where the cluster asks for none")
-    with connect(endpoint, auth, region) as client:
+        found = connect(endpoint, auth, region)
+    except BotoCoreError as error:
+        raise UnusableInput(f"no AWS credentials ({error}): log in first, and see AWS_PROFILE") from error
+    except ValueError as error:
+        raise UnusableInput(f"--endpoint {endpoint} is no URL ({error}): give https://HOST") from error
+    with found as client:
         yield client
 
 
@@ -155,7 +166,12 @@ def _take_in(run: Backfill, paths: Sequence[str], region: str | None, start: dat
                 s3 = bucket.connect(region)
                 items = chain(items, *(bucket.listed(s3, url, start) for url in in_buckets))
             wanted = backfilling.not_taken(items, taken, start, run.tally, done)
-            run.run(bucket.fetched(s3, wanted, fetched) if in_buckets else wanted, done)
+            if not in_buckets:
+                run.run(wanted, done)
+                return
+            # Closed before the folder goes: broken off, as by Ctrl-C, nothing more is fetched into it.
+            with closing(bucket.fetched(s3, wanted, fetched)) as here:
+                run.run(here, done)
 
 
 @contextmanager

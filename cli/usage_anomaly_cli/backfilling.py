@@ -21,7 +21,6 @@ import msgspec
 from msgspec.structs import replace
 from opensearchpy import OpenSearch
 
-from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.envelopes import Payload, delivery_minute
 from usage_anomaly.errors import UnusableInput
 from usage_anomaly.ingesting import NO_TIME
@@ -52,17 +51,12 @@ _JSON = msgspec.json.Encoder()
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is taken in: usage in [since, until) (UTC), read by `jobs` processes. Older than `retention_days` is rejected."""
+    """What is taken in: usage in [since, until) (UTC), read by `jobs` processes; the cluster keeps `retention_days`."""
 
-    since: datetime | None
+    since: datetime
     until: datetime
     retention_days: int
     jobs: int = 1
-
-    def start(self, now: datetime) -> datetime:
-        """What was delivered before need not be read."""
-        kept = now - timedelta(days=self.retention_days)
-        return kept if self.since is None else max(kept, self.since)
 
 
 class UsageRead(msgspec.Struct, frozen=True):
@@ -129,7 +123,6 @@ class _Begun:
         self.batches = 0  # that hold events of it
         self.all_handed_out = False
         self.whole = True  # nothing of it was left for later
-        self.pairs: set[str] = set()
 
 
 class _Batch:
@@ -188,7 +181,7 @@ def refuse_unprepared(client: OpenSearch) -> None:
     except SearchRefused as error:
         if error.status != 404:
             raise UnusableInput(
-                f"{error}: see that --auth and --region are right, and what this role may do"
+                f"{error}: see that --auth and --region are right, and that this role is the stack's BackfillRoleArn"
             ) from error
         raise UnusableInput(
             f"the cluster has no index template {indexes.EVENTS}: deploy the application first"
@@ -203,12 +196,13 @@ def refuse_unprepared(client: OpenSearch) -> None:
 
 
 class Backfill:
-    """One run. `tally` is right at any time; what is under way is not in it."""
+    """One run. `tally` is right at any time; what is under way is not in it. `pairs` (`account#kind`) may have new events."""
 
     def __init__(
         self, client: OpenSearch, plan: Plan, taken: Taken, rejects: IO[bytes] | None, clock: Callable[[], datetime]
     ) -> None:
         self.tally = Tally()
+        self.pairs: set[str] = set()
         self._clock = clock
         self._client, self._plan, self._taken, self._rejects = client, plan, taken, rejects
         self._pace = Pace()
@@ -270,15 +264,14 @@ class Backfill:
         self._note(begun)
 
     def _add(self, event: UsageEvent, begun: _Begun) -> None:
-        since = self._plan.since
-        if event.event_time >= self._plan.until or (since is not None and event.event_time < since):
+        if not self._plan.since <= event.event_time < self._plan.until:
             self.tally.outside += 1
             begun.whole = False
             return
         if not self._batch.of or self._batch.of[-1] is not begun:
             self._batch.of.append(begun)
             begun.batches += 1
-        begun.pairs.add(f"{event.account_id}#{event.kind}")
+        self.pairs.add(f"{event.account_id}#{event.kind}")
         self._batch.events.append(event)
         if len(self._batch.events) >= self._pace.events:
             self._send()
@@ -322,11 +315,8 @@ class Backfill:
                 self._note(begun)
 
     def _note(self, begun: _Begun) -> None:
-        if begun.batches or not begun.all_handed_out:
-            return
-        self._taken.pairs |= begun.pairs
-        if begun.whole:
-            self._taken.add(begun.item, begun.pairs)
+        if begun.whole and begun.all_handed_out and not begun.batches:
+            self._taken.add(begun.item)
 
     def _fail(self, name: str, reason: str) -> None:
         self.tally.failed += 1
@@ -345,15 +335,14 @@ class Backfill:
             self._rejects.flush()  # before its object is noted as taken
 
 
-def drop_profiles(client: OpenSearch, taken: Taken, tally: Tally) -> None:
-    """Delete the profiles of all pairs that were touched since they were dropped last; they are made anew.
+def drop_profiles(client: OpenSearch, pairs: Iterable[str], tally: Tally) -> None:
+    """Delete the profiles of these pairs: they were computed without what came in now, and the next tick makes them anew.
 
-    They were computed without what came in now.
+    Of what is not dropped, as when a run broke off, the application's hourly job makes new ones.
     """
-    if not taken.pairs:
+    ids = sorted(pairs)
+    if not ids:
         return
-    kinds = {pair.partition("#")[2] for pair in taken.pairs}
-    ids = sorted(taken.pairs | {f"{ORGANIZATION}#{kind}" for kind in kinds})
     try:
         # What was written last is not found yet, and a profile made without it would stay.
         _ask(lambda: client.indices.refresh(index=indexes.ALL_EVENTS))
@@ -361,8 +350,6 @@ def drop_profiles(client: OpenSearch, taken: Taken, tally: Tally) -> None:
             tally.profiles += _dropped(client, ids[start : start + DROPPED_AT_ONCE])
     except (SearchUnavailable, SearchRefused) as error:
         tally.broken_off = str(error)
-        return
-    taken.profiles_dropped()
 
 
 def _dropped(client: OpenSearch, ids: Sequence[str]) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec.structs import replace
 
+from usage_anomaly.alerts.plain import inert
 from usage_anomaly.envelopes.unpack import MIB
 from usage_anomaly.errors import UnusableInput
 from usage_anomaly.search.client import READ_WAITS, patiently
@@ -28,16 +29,21 @@ from usage_anomaly_cli.taken import Item
 SCHEME = "s3://"
 FETCHERS = 16
 AHEAD = 64  # objects that lie fetched and unread, besides those of the reading processes
+_SHOWN = 300  # letters of a folder's name, which may be anything
 SPARE = timedelta(days=1)  # an object's folder is named after the day of its delivery, and that only roughly
 # Digests and insights of a trail lie beside its records, in folders of these names.
 _NO_RECORDS = re.compile(r"(?:^|/)CloudTrail-(?:Digest|Insight)/$")
-_OF_A_REGION = re.compile(r"(?:^|/)CloudTrail/[a-z0-9-]+/$")
+# Written by a trail itself: in a copy without folders of days every name would lie before the day that is asked for.
+_OF_A_REGION = re.compile(r"(?:^|/)AWSLogs/(?:o-[a-z0-9]+/)?\d{12}/CloudTrail/[a-z0-9-]+/$")
 
 
 def connect(region: str | None) -> Any:
-    """A client of S3 with the caller's own credentials."""
+    """A client of S3 with the caller's own credentials. Raises UnusableInput where these or the region are of no use."""
     config = Config(retries={"mode": "standard", "total_max_attempts": 6}, max_pool_connections=FETCHERS)
-    return boto3.client("s3", region_name=region, config=config)
+    try:
+        return boto3.client("s3", region_name=region, config=config)
+    except BotoCoreError as error:
+        raise UnusableInput(f"no bucket can be reached: {error}") from error
 
 
 def listed(s3: Any, url: str, since: datetime) -> Iterator[Item]:
@@ -63,8 +69,9 @@ def listed(s3: Any, url: str, since: datetime) -> Iterator[Item]:
                 yield from (_item(bucket, each) for each in page.get("Contents", ()))
                 inner += (each["Prefix"] for each in page.get("CommonPrefixes", ()))
         except (ClientError, BotoCoreError) as error:
+            place = inert(f"{SCHEME}{bucket}/{folder}", _SHOWN)
             raise UnusableInput(
-                f"{SCHEME}{bucket}/{folder} cannot be listed ({error}): see that the bucket exists and that these "
+                f"{place} cannot be listed ({error}): see that the bucket exists and that these "
                 "credentials have s3:ListBucket on it"
             ) from error
         folders += (each for each in reversed(inner) if not _NO_RECORDS.search(each))
@@ -80,7 +87,7 @@ def _item(bucket: str, found: dict[str, Any]) -> Item:
     return Item(Source(name, "", size=size, unusable=unusable), str(found["ETag"]))
 
 
-def fetched(s3: Any, items: Iterable[Item], folder: Path) -> Iterator[Item]:
+def fetched(s3: Any, items: Iterable[Item], folder: Path) -> Generator[Item, None, None]:
     """The items in their order, those of a bucket with their bytes in a file; what cannot be had says why."""
     pool = ThreadPoolExecutor(FETCHERS)
     waiting: deque[Future[Item]] = deque()

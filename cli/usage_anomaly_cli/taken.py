@@ -7,7 +7,6 @@ cut off by a crash is as good as none: its object is read again, and that change
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -40,16 +39,11 @@ class Header(msgspec.Struct, frozen=True):
 
 
 class Finished(msgspec.Struct, frozen=True, tag_field="what", tag="finished"):
-    """An object whose usage events all stand in the cluster, and the `account#kind` pairs that they are of."""
+    """An object whose usage events all stand in the cluster."""
 
     name: str
     size: int
     mark: str
-    pairs: tuple[str, ...] = ()
-
-
-class ProfilesDropped(msgspec.Struct, frozen=True, tag_field="what", tag="profiles dropped"):
-    """The profiles of all pairs in the lines before were dropped."""
 
 
 class Taken:
@@ -57,7 +51,6 @@ class Taken:
 
     def __init__(self, file: Path | None, header: Header) -> None:
         """Read the file, which need not exist. Raises UnusableInput where it is none, or holds for something else."""
-        self.pairs: set[str] = set()  # those whose profiles were not dropped yet
         self._known: set[bytes] = set()
         self._file, self._header = file, header
         self._stream: IO[bytes] | None = None
@@ -97,27 +90,18 @@ class Taken:
 
     def _recall(self, line: bytes) -> None:
         try:
-            found = msgspec.json.decode(line, type=Finished | ProfilesDropped)
+            found = msgspec.json.decode(line, type=Finished)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return
-        if isinstance(found, ProfilesDropped):
-            self.pairs.clear()
-        else:
-            self._known.add(_digest(found.name, found.size, found.mark))
-            self.pairs.update(found.pairs)
+        self._known.add(_digest(found.name, found.size, found.mark))
 
     def holds(self, item: Item) -> bool:
         """Whether all of it was taken in, and it has not changed since."""
         return _digest(item.source.name, item.source.size, item.mark) in self._known
 
-    def add(self, item: Item, pairs: Iterable[str]) -> None:
+    def add(self, item: Item) -> None:
         """Note an object of which everything is kept."""
-        self._write(Finished(item.source.name, item.source.size, item.mark, tuple(sorted(pairs))))
-
-    def profiles_dropped(self) -> None:
-        """Note that the profiles of all pairs so far are gone."""
-        self.pairs.clear()
-        self._write(ProfilesDropped())
+        self._write(Finished(item.source.name, item.source.size, item.mark))
 
     def _write(self, line: msgspec.Struct) -> None:
         if self._stream is not None:

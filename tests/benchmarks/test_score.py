@@ -13,6 +13,7 @@ from benchmarks.detection.labels import Label
 from benchmarks.detection.organization import Organization
 from benchmarks.detection.page import written
 from benchmarks.detection.score import Causes, score, together
+from msgspec.structs import replace
 from tests.benchmarks.making import launch_at
 
 from usage_anomaly.anomalies.rules import ORGANIZATION
@@ -92,7 +93,7 @@ def test_what_is_told_of_something_else_does_not_find_it(opening: Opening, why: 
 def test_an_anomaly_that_was_open_before_is_a_false_alarm_and_said_to_hide_it() -> None:
     """Whoever was told yesterday is not told again when the incident begins."""
     early = told(timedelta(minutes=-60))
-    covering = Opening(**{**{name: getattr(early, name) for name in early.__struct_fields__}, "end": LABEL.end})
+    covering = replace(early, end=LABEL.end)
     scored = score(planted(), [covering])
     assert (scored.recall, len(scored.false)) == (0.0, 1)
     assert scored.found[0].why == "another anomaly of the kind was already open"
@@ -101,14 +102,7 @@ def test_an_anomaly_that_was_open_before_is_a_false_alarm_and_said_to_hide_it() 
 def test_what_is_told_a_day_after_its_end_is_too_late() -> None:
     """A mail about last week's money helps nobody."""
     late = told(timedelta(hours=2))
-    scored = score(
-        planted(),
-        [
-            Opening(
-                **{**{n: getattr(late, n) for n in late.__struct_fields__}, "opened": LABEL.end + timedelta(hours=25)}
-            )
-        ],
-    )
+    scored = score(planted(), [replace(late, opened=LABEL.end + timedelta(hours=25))])
     assert scored.recall == 0.0
     assert scored.found[0].why == "told too late"
 
@@ -119,6 +113,17 @@ def test_a_second_opening_of_one_kind_counts_as_a_repeat() -> None:
     scored = score(planted(), both)
     assert sorted(scored.found[0].repeats()) == [1, 2]
     assert scored.false == ()
+
+
+def test_what_leaves_the_incident_to_an_earlier_opening_is_no_repeat() -> None:
+    """A day's sum is told without what was told before: it is about the account's other use."""
+    first = told(timedelta(minutes=14))
+    day = replace(
+        told(timedelta(hours=18)), start=START - timedelta(hours=1), without=((START, LABEL.end + timedelta(hours=1)),)
+    )
+    assert score(planted(), [first, day]).found[0].repeats() == [1]
+    assert score(planted(), [first, replace(day, without=())]).found[0].repeats() == [2]
+    assert score(planted(), [day]).recall == 0.0
 
 
 def test_a_false_alarm_counts_after_the_first_week_only() -> None:

@@ -33,6 +33,7 @@ WANTED = Wanted(
     administrator_roles=("arn:aws:iam::111122223333:role/configure",),
     pasts_roles=(DETECT, ROLL_UP),
     roll_up_roles=(ROLL_UP,),
+    backfill_roles=("arn:aws:iam::111122223333:role/operator",),
 )
 BOARD = {
     "id": "usage-overview",
@@ -58,7 +59,7 @@ def test_a_cluster_with_everything_gets_everything_once(stand_in: Cluster) -> No
     outcome = setup.complete(stand_in.asking, WANTED, NOW)
     assert outcome.said == []
     assert [line.partition(" ")[0] for line in outcome.changed] == [
-        *["role", "mapping"] * 5, *["index"] * 5, "policy", *["detector"] * 4, "dashboards:",
+        *["role", "mapping"] * 6, *["index"] * 5, "policy", *["detector"] * 4, "dashboards:",
     ]  # fmt: skip
     stand_in.asked.clear()
     assert setup.complete(stand_in.asking, WANTED, NOW) == setup.Outcome([], [])
@@ -93,6 +94,7 @@ def test_a_bare_cluster_says_what_it_lacks(stand_in: Cluster) -> None:
             [f"detector {each.name} replaced" for each in FIGURES.detectors],
         ),
         (changes(WANTED, reader_roles=("arn:new",)), ["mapping of role usage_reader: 1 more"]),
+        (changes(WANTED, backfill_roles=("arn:new",)), ["mapping of role usage_backfill: 1 more"]),
         (changes(WANTED, dashboards_roles=("arn:people",)), ["mapping of role kibana_user: 1 more"]),
         (changes(WANTED, delete_learned_results=True), []),
     ],

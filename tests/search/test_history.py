@@ -217,6 +217,8 @@ def test_days_that_have_events_are_known_of_an_account_and_of_all(client: OpenSe
     assert history.days(client, ACCOUNT, NOW) == [START - timedelta(days=3), midnight]
     assert history.days(client, ACCOUNT) == [START - timedelta(days=3), midnight - timedelta(days=2), midnight]
     assert history.days(client, None, NOW)[0] == START - timedelta(days=3)
+    put(client, [event(7, -5 * 1_440, origin="backfill")], NOW + timedelta(minutes=2))
+    assert history.days(client, ACCOUNT, NOW) == [START - timedelta(days=5), midnight - timedelta(days=3), midnight]
 
 
 def test_kinds_that_were_used_since_a_time(client: OpenSearch) -> None:

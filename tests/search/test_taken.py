@@ -24,14 +24,14 @@ def test_a_line_cut_off_by_a_crash_is_as_good_as_none(tmp_path: Path) -> None:
     """Its object is read again; the lines after it hold."""
     file = tmp_path / "progress"
     with Taken(file, HERE) as taken:
-        taken.add(item("a"), ["1#x"])
-        taken.add(item("b\n\ufffd"), [])
+        taken.add(item("a"))
+        taken.add(item("b\n\ufffd"))
     file.write_bytes(file.read_bytes()[:-5])
     with Taken(file, HERE) as taken:
         assert (taken.holds(item("a")), taken.holds(item("b\n\ufffd"))) == (True, False)
-        taken.add(item("c"), [])
+        taken.add(item("c"))
     with Taken(file, HERE) as taken:
-        assert (taken.holds(item("a")), taken.holds(item("c")), taken.pairs) == (True, True, {"1#x"})
+        assert (taken.holds(item("a")), taken.holds(item("c"))) == (True, True)
         assert not taken.holds(item("a", size=2))
         assert not taken.holds(item("a", mark="n"))
 
@@ -41,12 +41,12 @@ def test_no_line_ends_a_run(lines: list[bytes], tmp_path_factory: pytest.TempPat
     """The file lies on somebody's disk for weeks; what is unreadable in it only costs reading an object again."""
     file = tmp_path_factory.mktemp("taken") / "progress"
     with Taken(file, HERE) as taken:
-        taken.add(item("a"), [])
+        taken.add(item("a"))
     with file.open("ab") as stream:
         stream.write(b"\n".join(lines))
     with Taken(file, HERE) as taken:
         assert taken.holds(item("a"))
-        taken.add(item("b"), [])
+        taken.add(item("b"))
     assert Taken(file, HERE).holds(item("b"))
 
 

@@ -55,6 +55,7 @@ def test_set_up_is_told_every_role_that_the_gate_lets_in(template: Template) -> 
     assert readers == by_sid["Read"] == by_sid["Search"]
     assert people == {"Fn::If": ["PeopleLook", person, {"Ref": "AWS::NoValue"}]}
     assert setup["DashboardsRoles"] == {"Fn::If": ["PeopleLook", [person], []]}
+    assert setup["BackfillRoles"] == {"Fn::If": ["HistoryComes", [{"Ref": "BackfillRoleArn"}], []]}
     assert setup["IngestRoles"] == by_sid["Write"] == by_sid["WriteInBulk"]
     assert setup["AdministratorRoles"] == [by_sid["Configure"]]
     assert setup["PastsRoles"] == by_sid["KeepPasts"]

@@ -44,7 +44,7 @@ class MemoryHistory:
     def touched(self, since: datetime, until: datetime) -> list[News]:
         found: dict[tuple[str, str], datetime] = {}
         for moment, event in self.rows.values():
-            if since < moment <= until:
+            if since < moment <= until and event.origin != "backfill":
                 key = (event.account_id, event.kind)
                 found[key] = min(event.event_time, found.get(key, event.event_time))
         return [News(*pair, first) for pair, first in sorted(found.items())]
@@ -58,12 +58,13 @@ class MemoryHistory:
         return sorted({(each.account_id, each.kind) for each in events})
 
     def newest_ingest(self) -> datetime | None:
-        return max((moment for moment, _ in self.rows.values()), default=None)
+        return max((moment for moment, each in self.rows.values() if each.origin != "backfill"), default=None)
 
     def days(self, account_id: str | None, until: datetime | None = None) -> list[datetime]:
         times: dict[date, datetime] = {}
         for moment, event in self.rows.values():
-            if account_id in (None, event.account_id) and (until is None or moment <= until):
+            there = until is None or moment <= until or event.origin == "backfill"
+            if account_id in (None, event.account_id) and there:
                 day = event.event_time.date()
                 times[day] = min(event.event_time, times.get(day, event.event_time))
         return sorted(times.values())

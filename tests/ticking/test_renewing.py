@@ -133,6 +133,17 @@ def test_what_comes_in_late_is_in_the_pasts_of_the_next_run(job: Job, origin: st
     assert job.run(at(20, 135)) == Renewed()
 
 
+def test_the_first_run_makes_anew_what_ticks_made_before_a_backfill(job: Job, catalog: Catalog) -> None:
+    """A tick of a new deployment makes a past of next to nothing, and the job runs up to an hour later."""
+    job.ingest(at(20, 0), days(19, 20))
+    for account in ACCOUNTS:
+        make(job.history, catalog, (account, KIND), bucket_of(START) + 288 * 15, whole=True)
+    job.ingest(at(20, 10), [replace(each, origin="backfill") for each in days(2, 19)])
+    assert job.run(at(20, 60)) == Renewed(written=5)
+    for account in ACCOUNTS:
+        assert job.history.past(account, KIND).past == job.expected(account, 15)
+
+
 def test_a_large_backfill_comes_to_its_end_too(job: Job) -> None:
     """Each run goes on after the last pair; what comes in meanwhile waits for the next round."""
     job.ingest(at(20, 0), days(15, 20))

@@ -80,7 +80,7 @@ class History(Protocol):
     """The usage events that were ingested, without backfilled ones where news are asked for; spans are [start, end), UTC.
 
     `days` gives the time of the first event, and one time of each further day that has any, of all that came in or of what
-    came in up to `until`; `kinds` what was used since a time. `totals` gives account, start of
+    came in up to `until` or was backfilled; `kinds` what was used since a time. `totals` gives account, start of
     bucket and quantity of every bucket with use. `doers` gives what was used or refused, no releases, the newest first; at
     least all of it that has a trait. `earlier` gives what is wanted of the time before, each event at least once.
     `keep_past` raises PastOvertaken if somebody else wrote since `kept` was read.

@@ -106,7 +106,9 @@ def renew(archive: Archive, catalog: Catalog, table: Table, now: datetime, time_
     if known.daily or known.cut != bucket_start(target):
         first = known.cut or bucket_start(target - MEMORY)
         daily = known.daily or Round(since=first, until=bucket_start(target))
-        left = run.walk(daily, archive.used(daily.since, daily.until), bucket_of(daily.until), whole=False)
+        # The first time whole: ticks made pasts before, and a backfill may have come in after those.
+        whole = known.cut is None
+        left = run.walk(daily, archive.used(daily.since, daily.until), bucket_of(daily.until), whole=whole)
         known = replace(known, daily=left)
         if left is None:
             known = replace(known, cut=daily.until, finished=now)

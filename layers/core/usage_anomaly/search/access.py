@@ -1,6 +1,7 @@
 """Who may do what inside a cluster with fine-grained access control?
 
-Five roles, mapped to the roles (ARNs) of our functions: who writes, who reads, who keeps pasts, who rolls up, who sets up.
+Six roles, mapped to the roles (ARNs) of our functions: who writes, who reads, who keeps pasts, who rolls up, who sets up; and
+to that of whoever takes in history with `usage-anomaly backfill`.
 Built from the documentation of the security plugin, whose role files name the permissions; no server here has that plugin,
 so the requests and the lists are unverified.
 """
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from usage_anomaly.search.asking import Asking
 from usage_anomaly.search.detectors import ALL_RESULTS
-from usage_anomaly.search.indexes import ALL_HOURLY, PROFILES, Body, digest
+from usage_anomaly.search.indexes import ALL_EVENTS, ALL_HOURLY, PROFILES, Body, digest
 
 API = "/_plugins/_security/api"
 OURS = "usage-*"
@@ -19,7 +20,14 @@ OURS = "usage-*"
 _MAPPED = ("backend_roles", "and_backend_roles", "hosts", "users", "description")
 
 INGEST, READER, ADMINISTRATOR = "usage_ingest", "usage_reader", "usage_administrator"
-PASTS, ROLL_UP = "usage_pasts", "usage_roll_up"
+PASTS, ROLL_UP, BACKFILL = "usage_pasts", "usage_roll_up", "usage_backfill"
+_LOOKING_AT_DETECTORS = (
+    "cluster:admin/opendistro/ad/detectors/get",
+    "cluster:admin/opendistro/ad/detectors/profile",
+    "cluster:admin/opendistro/ad/detector/info",
+    "cluster:admin/opendistro/ad/detector/search",
+    "cluster:admin/opendistro/ad/detector/stats",
+)
 # What lets a person into Dashboards comes with the plugin, under AWS's name or the plugin's own.
 _DASHBOARDS = ("opensearch_dashboards_user", "kibana_user")
 
@@ -34,14 +42,7 @@ def roles() -> dict[str, Body]:
         ),
         READER: _role(
             "searches usage events, anomalies and learned results, and looks whether detectors run",
-            [
-                "cluster_monitor",
-                "cluster:admin/opendistro/ad/detectors/get",
-                "cluster:admin/opendistro/ad/detectors/profile",
-                "cluster:admin/opendistro/ad/detector/info",
-                "cluster:admin/opendistro/ad/detector/search",
-                "cluster:admin/opendistro/ad/detector/stats",
-            ],
+            ["cluster_monitor", *_LOOKING_AT_DETECTORS],
             {OURS: ["read"], ALL_RESULTS: ["read"]},
         ),
         PASTS: _role("keeps pasts", [], {PROFILES: ["read", "write", "create_index"]}),
@@ -49,6 +50,11 @@ def roles() -> dict[str, Body]:
             "writes the roll-up and deletes what is too old",
             ["indices:data/write/bulk"],
             {ALL_HOURLY: ["write", "create_index"], OURS: ["indices:admin/aliases/get", "indices:admin/delete"]},
+        ),
+        BACKFILL: _role(
+            "looks whether the cluster is set up, writes history and drops pasts that were made without it",
+            ["indices:data/write/bulk", "indices:admin/index_template/get"],
+            {ALL_EVENTS: ["write", "create_index", "indices:admin/refresh"], PROFILES: ["write"]},
         ),
         # A detector goes on with the permissions of who made it: reading what it sums, writing what it finds.
         ADMINISTRATOR: _role(

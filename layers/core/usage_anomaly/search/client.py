@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import OpenSearchException, SerializationError, TransportError
@@ -66,6 +67,8 @@ def answering() -> Iterator[None]:
     try:
         yield
     except (NoConnection, SerializationError) as error:  # a proxy's page where JSON was expected is no answer either
+        if isinstance(error.__context__, BotoCoreError | ClientError):  # signing comes before the connection
+            raise SearchRefused(f"no request can be signed: {error.__context__}", 0) from error
         raise SearchUnavailable(f"OpenSearch does not answer: {type(error).__name__}") from error
     except TransportError as error:
         status = int(error.status_code)

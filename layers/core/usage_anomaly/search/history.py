@@ -158,10 +158,10 @@ def coverage(client: OpenSearch, account_id: str | None) -> datetime | None:
 def days(client: OpenSearch, account_id: str | None, until: datetime | None = None) -> list[datetime]:
     """The time of the first event, of an account or (None) of all, and the beginning of each further day (UTC) with any.
 
-    `until` leaves out what has come in since. An index holds one day, so one event of each is enough: the question costs the
-    same however many there are.
+    `until` leaves out what has come in since, but no backfilled history, which is no news at any time. An index holds one
+    day, so one event of each is enough: the question costs the same however many there are.
     """
-    came = [] if until is None else [ingested(None, until)]
+    came: list[Answer] = [] if until is None else [{"bool": {"should": [ingested(None, until), _BACKFILL]}}]
     query: Answer = {"bool": {"filter": [*of(account_id), *came]}}
     indexes = {"days": {"terms": {"field": "_index", "size": MOST_INDEXES}}}
     body: Answer = {"size": 0, "query": query, "terminate_after": 1, "track_total_hits": False, "aggs": indexes}

@@ -43,6 +43,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     administrator_roles: tuple[str, ...] = ()
     pasts_roles: tuple[str, ...] = ()
     roll_up_roles: tuple[str, ...] = ()
+    backfill_roles: tuple[str, ...] = ()
     dashboards_roles: tuple[str, ...] = ()
     delete_learned_results: bool = False
 
@@ -81,6 +82,7 @@ def complete(asking: Asking, wanted: Wanted, now: datetime) -> Outcome:
         access.READER: wanted.reader_roles,
         access.PASTS: wanted.pasts_roles,
         access.ROLL_UP: wanted.roll_up_roles,
+        access.BACKFILL: wanted.backfill_roles,
         access.ADMINISTRATOR: wanted.administrator_roles,
     }
     outcome = Outcome([], [])
