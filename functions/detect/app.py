@@ -21,6 +21,7 @@ from usage_anomaly.limits_parameter import LimitsParameter
 from usage_anomaly.on_demand import OnDemand
 from usage_anomaly.search.client import connect
 from usage_anomaly.search.history import History
+from usage_anomaly.search.learned import Results
 from usage_anomaly.starting import starter
 from usage_anomaly.ticking import tick
 
@@ -50,11 +51,13 @@ ORGANIZATIONS = OnDemand(partial(organization.connect, SETTINGS.organization_rol
 DIRECTORY = Directory(TABLE, ORGANIZATIONS)
 SYSTEMS_MANAGER = OnDemand(partial(boto3.client, "ssm", config=organization.HASTY))
 LIMITS = LimitsParameter(SYSTEMS_MANAGER, TABLE, SETTINGS.limits_parameter, CATALOG)
+CLIENT = connect(SETTINGS.search_endpoint, SETTINGS.search_auth, SETTINGS.aws_region)
 READER = Reader(
-    history=History(connect(SETTINGS.search_endpoint, SETTINGS.search_auth, SETTINGS.aws_region), tallied),
+    history=History(CLIENT, tallied),
     catalog=CATALOG,
     account=DIRECTORY.account,
     prices_date=prices.load().date,
+    learned=Results(CLIENT),
 )
 START = starter(OnDemand(partial(boto3.client, "stepfunctions")), SETTINGS.state_machine_arn)
 LOGGER = Logger()

@@ -14,10 +14,12 @@ from typing import Any
 import msgspec
 import pytest
 from tests.enrichment import incidents
+from tests.search.recorded import exchange
 
 from usage_anomaly.alerts.mail import Mail, render
 from usage_anomaly.anomalies import Alert, Anomaly, Step
 from usage_anomaly.catalog import Catalog
+from usage_anomaly.detection.learned import Learned, read_result
 from usage_anomaly.enrichment.evidence import ORGANIZATION
 
 MAILS = Path(__file__).parent / "mails"
@@ -55,6 +57,24 @@ def _big_machine(catalog: Catalog) -> Mail:
     return render(anomaly, catalog.kinds["ec2.instances"], account, update=1, recipient="replay")
 
 
+def _learned(catalog: Catalog) -> Mail:
+    events = incidents.big_machine()
+    account = msgspec.structs.replace(incidents.SANDBOX, name="data-prod", tags={"Owner": "platform"})
+    result = {**exchange("results-of-ours").hits[0]["_source"], "confidence": 0.93}
+    result["feature_data"] = [{**result["feature_data"][0], "data": 448.0}]
+    result["entity"] = [
+        {"name": "account_id", "value": incidents.SANDBOX.id},
+        {"name": "region", "value": "eu-central-1"},
+    ]
+    result["data_start_time"] = result["data_end_time"] - 600_000
+    learned = read_result(result)
+    assert isinstance(learned, Learned)
+    ready = dict.fromkeys(("threshold", "burn_rate", "baseline", "learned"), "yes")
+    kind = catalog.kinds["ec2.instances"]
+    anomaly = incidents.told(kind, events, [learned.finding], account, now=incidents.at("14:45"), ready=ready)
+    return render(anomaly, kind, account, update=1, recipient="deployment")
+
+
 def _invocations(catalog: Catalog) -> Mail:
     events = incidents.invocations()
     reason = "20,000 invocations in 10 minutes, limit 500 for accounts of unknown type"
@@ -84,6 +104,7 @@ CASES: dict[str, Callable[[Catalog], Mail]] = {
     "stolen_key_grown": _grown,
     "stolen_key_quiet": _quiet,
     "karpenter_big_machine": _big_machine,
+    "learned_alone": _learned,
     "lambda_retries": _invocations,
     "refused_launches": _refusals,
     "organization": _organization,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 import msgspec
@@ -13,8 +14,21 @@ from tests.search.recorded import exchange
 
 from usage_anomaly import catalog
 from usage_anomaly.detection import Finding
-from usage_anomaly.detection.learned import FIGURES, Learned, Unread, read_result, tells
+from usage_anomaly.detection.learned import (
+    FIGURES,
+    MOST_REMEMBERED,
+    REMEMBERED,
+    Learned,
+    Unread,
+    agree,
+    buckets,
+    read_result,
+    remembered,
+    sure,
+)
 from usage_anomaly.search import indexes
+from usage_anomaly.series import bucket_start
+from usage_anomaly.ticking import MOST_ROW_BYTES
 
 REAL_TIME = exchange("results-of-ours").hits[0]["_source"]
 SEEN_LATE = exchange("results-seen-late").hits[0]["_source"]
@@ -45,7 +59,7 @@ def test_a_recorded_result_is_one_finding_with_all_that_it_says() -> None:
         expected=4.2899,
         score=1.0,
         confidence=0.3589,
-        reason="88 vCPUs in 1 minutes, about 4.3 expected; learned, grade 1.00, confidence 0.36",
+        reason="88 vCPUs in eu-west-1 in 1 minute, about 4.3 expected; learned, grade 1.00, confidence 0.36",
     )
     assert found.executed_at == datetime(2026, 11, 25, 19, 42, 31, 674_000, UTC)
 
@@ -86,8 +100,8 @@ def test_a_result_over_everything_has_no_kind_yet() -> None:
     """Which kind it was stands in the usage events, not in the result."""
     feature = {**REAL_TIME["feature_data"][0], "feature_name": "all_usd_per_hour"}
     found = learned({**REAL_TIME, "feature_data": [feature]})
-    assert found.kind is None
-    assert found.finding.reason.startswith("88 USD/h in 1 minutes")
+    assert (found.kind, found.of_money) == (None, True)
+    assert found.finding.reason.startswith("88 USD/h of all kinds together in eu-west-1 in 1 minute")
 
 
 def test_a_negative_expectation_is_said_as_none() -> None:
@@ -110,6 +124,13 @@ def test_of_several_expectations_the_likeliest_stands() -> None:
     [
         (exchange("results-realtime").hits[0]["_source"], "none of ours"),
         ({**REAL_TIME, "entity": []}, "names no account"),
+        ({**REAL_TIME, "entity": [{"name": "account_id", "value": "organization"}]}, "names no account"),
+        ({**REAL_TIME, "data_start_time": REAL_TIME["data_end_time"] - 3_600_001}, "about a window of 1:00:00.001"),
+        ({**REAL_TIME, "data_start_time": REAL_TIME["data_end_time"]}, "about a window of 0:00:00"),
+        (
+            {**without(REAL_TIME, "expected_values"), "feature_data": [{**REAL_TIME["feature_data"][0], "data": 0.0}]},
+            "without a number",
+        ),
         ({**REAL_TIME, "feature_data": [{**REAL_TIME["feature_data"][0], "data": 4.0}]}, "a dip"),
         (without(REAL_TIME, "model_id"), "model_id"),
         ({"error": "memory circuit is broken", "detector_id": "x"}, "not a result"),
@@ -147,18 +168,18 @@ def finding(**fields: Any) -> Finding:
 SURE = {"score": FIGURES.alone.grade, "confidence": FIGURES.alone.confidence}
 
 
-def test_strong_and_sure_is_told_alone() -> None:
+def test_strong_and_certain_is_sure() -> None:
     """The forest is there for what no limit and no habit sees."""
-    assert tells(finding(**SURE), [])
+    assert sure(finding(**SURE))
 
 
 @pytest.mark.parametrize("weak", [{"score": 0.69}, {"confidence": 0.69}])
-def test_a_weak_or_unsure_one_alone_is_recorded_only(weak: dict[str, float]) -> None:
+def test_a_weak_or_uncertain_one_is_not_sure(weak: dict[str, float]) -> None:
     """A young forest grades a busy window 1.0, with a confidence of 0.09: seen live, eight vCPUs above the expected eight."""
-    assert not tells(finding(**SURE | weak), [])
+    assert not sure(finding(**SURE | weak))
 
 
-def test_a_weak_one_is_told_when_another_detector_says_its_window() -> None:
+def test_another_detector_agrees_where_its_window_shares_time_and_place() -> None:
     """Two that see the same by different ways are worth more than one that is sure."""
     weak = finding(score=0.1, confidence=0.1)
     start = weak.window_start
@@ -168,10 +189,58 @@ def test_a_weak_one_is_told_when_another_detector_says_its_window() -> None:
         window_start=start - timedelta(minutes=9),
         window_end=start + timedelta(minutes=1),
     )
-    assert tells(weak, [other])
-    assert not tells(weak, [msgspec.structs.replace(other, window_end=start)]), "it ended where the other began"
-    assert not tells(weak, [msgspec.structs.replace(other, region="us-east-1")]), "another region"
-    assert not tells(weak, [msgspec.structs.replace(other, detector="learned")]), "a second forest over the same calls"
+    assert agree(weak, other)
+    assert not agree(weak, msgspec.structs.replace(other, window_end=start)), "it ended where the other began"
+    assert not agree(weak, msgspec.structs.replace(other, region="us-east-1")), "another region"
+    assert not agree(weak, msgspec.structs.replace(other, detector="learned")), "a second forest over the same calls"
+
+
+def test_a_window_touches_the_buckets_that_it_shares_time_with() -> None:
+    """The plugin's windows begin when its job did; one that ends with a bucket does not touch the next one."""
+    start = datetime(2026, 11, 25, 10, 3, tzinfo=UTC)
+    ten = timedelta(minutes=10)
+    low, high = buckets(finding(window_start=start, window_end=start + ten))
+    assert (bucket_start(low), bucket_start(high)) == (start - timedelta(minutes=3), start + timedelta(minutes=7))
+    even = start - timedelta(minutes=3)
+    low, high = buckets(finding(window_start=even, window_end=even + ten))
+    assert (bucket_start(low), bucket_start(high)) == (even, even + ten / 2)
+
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+
+
+def kept(number: int, **fields: Any) -> Learned:
+    start = NOW - timedelta(minutes=10 * (number + 1))
+    moved = {"window_start": start, "window_end": start + timedelta(minutes=10), **fields}
+    return msgspec.structs.replace(learned(REAL_TIME), key=f"{number:024}", finding=finding(**moved))
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.booleans()), max_size=500), st.randoms())
+def test_what_is_remembered_is_bounded_and_depends_on_no_order(drawn: list[tuple[int, bool]], random: Random) -> None:
+    """Whoever makes noise in an account must not fill its row, nor drive out what opened an anomaly there."""
+    results = [kept(number, **(SURE if strong else {"score": 0.1})) for number, strong in dict(drawn).items()]
+    shuffled = random.sample(results, len(results))
+    half = len(results) // 2
+    together = remembered(results, NOW)
+    assert remembered([*remembered(shuffled[:half], NOW), *shuffled[half:]], NOW) == together
+    assert len(together) == min(len(results), MOST_REMEMBERED)
+    strong = [each for each in results if sure(each.finding)]
+    assert len(strong) > MOST_REMEMBERED or {each.key for each in strong} <= {each.key for each in together}
+
+
+def test_what_is_remembered_fits_its_part_of_a_row() -> None:
+    """An item of DynamoDB takes 400 kB, 300 of them are what was told."""
+    longest = (
+        f"88,888,888 USD/h of all kinds together in ap-southeast-2 in 10 minutes, about 44,444,444 expected; {'x' * 40}"
+    )
+    many = [kept(number, region="ap-southeast-2", reason=longest) for number in range(300)]
+    assert len(msgspec.json.encode(remembered(many, NOW))) < 400_000 - MOST_ROW_BYTES - 5_000
+
+
+def test_what_ended_long_ago_is_forgotten() -> None:
+    """Closed anomalies are forgotten at the same age."""
+    assert remembered([kept(0), kept(0, window_end=NOW - REMEMBERED)], NOW) == (kept(0),)
+    assert remembered([kept(0, window_end=NOW - REMEMBERED)], NOW) == ()
 
 
 def test_detectors_sum_fields_and_kinds_that_exist() -> None:

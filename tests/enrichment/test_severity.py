@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +76,14 @@ def test_nightly_batch_is_low(catalog: Catalog) -> None:
     )
     assert anomaly.severity <= 3
     assert "usual for Auto Scaling here (-1.5)" in anomaly.severity_reasons
+
+
+def test_what_was_learned_weighs_one_point_and_nothing_beside_a_limit() -> None:
+    """Its grade says how odd it is: read as how far above a limit, every sure forest would be a thousand times above one."""
+    (limit,) = facts().findings
+    learned = msgspec.structs.replace(limit, detector="learned", score=1.0)
+    assert "unusual by what was learned (+1.0)" in assess(facts(findings=[learned]))[1]
+    assert assess(facts(findings=[limit, learned])) == assess(facts())
 
 
 def test_automation_lowers_only_what_it_did_before() -> None:

@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 from tests.search.clusters import REACHING, Cluster
-from tests.search.making import ACCOUNT, event, plenty
+from tests.search.making import ACCOUNT, NOBODY, at_once, event, plenty
 from tests.search.recorded import Exchange, exchange
 
 from usage_anomaly.detection.learned import Learned
 from usage_anomaly.search import detectors, plugin, setup
+from usage_anomaly.search.client import connect
 from usage_anomaly.search.detectors import RESULTS
 from usage_anomaly.search.events import write
 from usage_anomaly.search.indexes import milliseconds, moment
-from usage_anomaly.search.learned import OVERLAP, new_results, unseen
+from usage_anomaly.search.learned import OVERLAP, lacks, new_results
 from usage_anomaly.usage import UsageEvent
 
 pytestmark = REACHING
@@ -28,6 +29,7 @@ pytestmark = REACHING
 REAL_TIME = exchange("results-of-ours").hits[0]["_source"]
 EXECUTED = moment(REAL_TIME["execution_end_time"])
 HOUR = timedelta(hours=1)
+PLACE: dict[str, Any] = {"account_id": "111122220002", "region": "eu-west-1"}
 STEP = 10  # seconds between two launches of the live test
 # As the plugin maps them, as far as they are asked for.
 MAPPING = {
@@ -36,6 +38,7 @@ MAPPING = {
         **{name: {"type": "date", "format": "epoch_millis"} for name in ("data_end_time", "execution_end_time")},
         **{name: {"type": "keyword"} for name in ("model_id", "detector_id", "task_id")},
         **{name: {"type": "double"} for name in ("anomaly_grade", "confidence")},
+        "entity": {"type": "nested", "properties": {name: {"type": "keyword"} for name in ("name", "value")}},
     },
 }
 
@@ -57,7 +60,7 @@ def result(minutes: float = 0, **fields: Any) -> dict[str, Any]:
 
 
 def keys(client: OpenSearch, since: datetime, until: datetime, page: int = 1_000) -> list[str]:
-    return [each.key for each in new_results(client, since, until, page).results]
+    return [each.key for each in new_results(client, since, until, page=page).results]
 
 
 def test_a_recorded_result_is_read_as_one_finding(client: OpenSearch) -> None:
@@ -89,9 +92,9 @@ def ticks(client: OpenSearch, *moments: datetime) -> Iterator[list[str]]:
     """What ticks at these moments find new, each knowing the time of the one before and the keys it had."""
     seen: set[str] = set()
     for since, until in pairwise(moments):
-        results = new_results(client, since, until).results
-        yield [each.key for each in unseen(results, seen)]
-        seen = {each.key for each in results}
+        found = [each.key for each in new_results(client, since, until, seen).results]
+        yield found
+        seen.update(found)
 
 
 def test_two_looks_see_it_once(client: OpenSearch) -> None:
@@ -149,6 +152,50 @@ def test_every_page_is_read(client: OpenSearch, page: int) -> None:
     assert len(set(keys(client, EXECUTED - HOUR, EXECUTED + HOUR, page))) == 15
 
 
+@pytest.mark.parametrize("most", [1, 4, 15, 16])
+def test_more_than_a_look_takes_is_seen_by_the_next_ones(client: OpenSearch, most: int) -> None:
+    """After an outage of ours the results of days wait, and a tick has a minute."""
+    put(client, *(result(number // 5, model_id=f"model-{number % 5}") for number in range(15)))
+    since, until, seen = EXECUTED - HOUR, EXECUTED + HOUR, list[str]()
+    looks = 0
+    while since < until:
+        news = new_results(client, since, until, seen, page=3, most=most)
+        seen += [each.key for each in news.results]
+        since, looks = news.until, looks + 1
+    assert len(seen) == len(set(seen)) == 15
+    assert looks == max(-(-15 // most), 1)
+
+
+def test_what_is_seen_is_not_asked_about_again(client: OpenSearch) -> None:
+    """Which kind added most is a search of its own for each result; ten looks see the same one."""
+    put(client, of_everything())
+    keep(client, [event(1, event_time=moment(REAL_TIME["data_start_time"]), usd_per_hour=5.0, **PLACE)])
+    (found,) = new_results(client, EXECUTED - HOUR, EXECUTED).results
+    client.indices.delete(index="usage-events-*")
+    assert new_results(client, EXECUTED - HOUR, EXECUTED, {found.key}).unread == ()
+    assert len(new_results(client, EXECUTED - HOUR, EXECUTED).unread) == 1
+
+
+def test_an_account_with_a_result_in_the_last_hour_is_judged(plugin_cluster: Cluster) -> None:
+    """A detector that runs gives a result for each window, most of them of grade 0."""
+    client = plugin_cluster.asking.client
+    put(client, result(anomaly_grade=0.0), result(task_id="an-analysis", entity=[{"name": "a", "value": ACCOUNT}]))
+    assert lacks(client, "111122220002", EXECUTED + HOUR / 2) is None
+    assert lacks(client, "111122220002", EXECUTED + 2 * HOUR) == "no result for this account in the last hour"
+    assert lacks(client, ACCOUNT, EXECUTED + HOUR / 2) == "no result for this account in the last hour"
+
+
+def test_without_the_plugin_that_is_what_lacks(client: OpenSearch) -> None:
+    """The set-up said so once, to whoever deployed; an alert says it to whoever reads it."""
+    assert lacks(client, ACCOUNT, EXECUTED) == "no anomaly-detection plugin in the cluster"
+
+
+def test_a_cluster_that_does_not_answer_holds_up_no_alert() -> None:
+    """What stands beside an alert is worth less than the alert."""
+    with connect(NOBODY, "none", "") as nobody:
+        assert lacks(nobody, ACCOUNT, EXECUTED, at_once) == "nobody could say whether it runs"
+
+
 def test_what_is_no_finding_is_handed_back(client: OpenSearch) -> None:
     """Somebody's own detector may write to the same index; that nothing of it is told has to be seen somewhere."""
     foreign = exchange("results-realtime").hits[0]["_source"]
@@ -165,7 +212,7 @@ def of_everything(**fields: Any) -> dict[str, Any]:
 
 def test_a_result_over_everything_is_of_the_kind_that_added_most(client: OpenSearch) -> None:
     """Guidance, commands and the anomaly that is open already are those of a kind."""
-    account, place = "111122220002", {"account_id": "111122220002", "region": "eu-west-1"}
+    account, place = "111122220002", PLACE
     during = (moment(REAL_TIME["data_start_time"]) - datetime(2026, 11, 25, 10, tzinfo=UTC)) / timedelta(
         minutes=1
     ) + 0.1
@@ -207,7 +254,7 @@ def test_a_live_detector_finds_a_spike_and_it_is_read_once(live: Cluster) -> Non
     """All of it, with nothing between: six hours of history, a spike, and a finding within a few minutes."""
     client, now = live.asking.client, datetime.now(UTC)
     setup.configure(client)
-    keep(client, launches(now, range(0, 6 * 3_600, STEP)))
+    keep(client, launches(now, range(0, 6 * 3_600, STEP)), now)
     each_minute = {"period": {"interval": 1, "unit": "Minutes"}}
     at_once = {"period": {"interval": 0, "unit": "Minutes"}}
     body = {
@@ -222,7 +269,8 @@ def test_a_live_detector_finds_a_spike_and_it_is_read_once(live: Cluster) -> Non
         planted = (
             [event(1, region="eu-west-1", event_time=datetime.now(UTC), quantity=40, vcpus=160.0)] if look == 8 else []
         )
-        keep(client, [*launches(datetime.now(UTC), [0], number=100_000 + look), *planted])
+        then = datetime.now(UTC)
+        keep(client, [*launches(then, [0], number=100_000 + look), *planted], then)
         results = new_results(client, now, datetime.now(UTC)).results
         spiked = [each for each in results if each.finding.actual >= 160]
         if spiked:
@@ -231,7 +279,7 @@ def test_a_live_detector_finds_a_spike_and_it_is_read_once(live: Cluster) -> Non
     assert (one.account_id, one.kind, one.finding.region) == (ACCOUNT, "ec2.instances", "eu-west-1")
     assert one.finding.expected is not None
     assert one.finding.expected < 80
-    assert one not in unseen(new_results(client, now, datetime.now(UTC)).results, {one.key})
+    assert one not in new_results(client, now, datetime.now(UTC), {one.key}).results
 
 
 def launches(now: datetime, ago: Iterable[int], number: int = 10) -> list[UsageEvent]:
@@ -250,6 +298,6 @@ def launches(now: datetime, ago: Iterable[int], number: int = 10) -> list[UsageE
     ]
 
 
-def keep(client: OpenSearch, usage: list[UsageEvent]) -> None:
-    write(client, usage, datetime.now(UTC), plenty, 36)
+def keep(client: OpenSearch, usage: list[UsageEvent], now: datetime = EXECUTED) -> None:
+    assert write(client, usage, now, plenty, 36).created == len(usage)
     client.indices.refresh(index="usage-events-*")

@@ -24,6 +24,7 @@ from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection.judging import union
+from usage_anomaly.detection.learned import Detectors, Learned
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
 from usage_anomaly.everyone import note_shared, total_of, unusual
 from usage_anomaly.history import MEMORY, History, Kept, cut_of, is_late, know_launchers, series_since
@@ -34,13 +35,15 @@ JOIN = timedelta(hours=2)
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True):
-    """What a bench reads from. `account` gives what is known of an account; it may be None only for now."""
+    """What a bench reads from. `account` gives what is known of an account; it may be None only for now. `learned` is None
+    where nothing learns."""
 
     history: History
     catalog: Catalog
     account: Callable[[str], Account | None]
     prices_date: str
     overrides: Overrides = NONE
+    learned: Detectors | None = None
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +81,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     carried: Sequence[Told]
     owned: tuple[Range, ...]
     until: datetime
+    learned: Sequence[Learned]
 
     @property
     def end(self) -> datetime:
@@ -96,8 +100,10 @@ def lay_out(
     news: datetime | None,
     told: Sequence[Told],
     until: datetime,
+    learned: Sequence[Learned] = (),
 ) -> Bench:
-    """Read one pair, and judge it from the earliest news on if there are any. `which` sets the limits."""
+    """Read one pair, and judge it from the earliest news on if there are any. `which` sets the limits; `learned` is what the
+    learned detectors said of it."""
     first = None if news is None else bucket_of(_reaching_back(news, told))
     concerned = [each for each in told if first is not None and each.seen[1] >= first]
     carried = [each for each in told if each.state != "closed" and each not in concerned]
@@ -111,6 +117,7 @@ def lay_out(
         carried=carried,
         owned=() if first is None else _owned(told, first - REACH),
         until=until,
+        learned=learned,
     )
     return _organization(reader, asked) if pair[0] == ORGANIZATION else _account(reader, asked)
 
@@ -197,7 +204,7 @@ def _organization(reader: Reader, asked: _Asked) -> Bench:
 def _judge(reader: Reader, asked: _Asked, judged: Judged, first: int) -> list[Extent]:
     """All extents that can be told from three days before the news on."""
     rules = rules_of(reader.catalog, asked.pair, asked.which, reader.overrides, first - MEMORY, first - REACH)
-    extents = Extents(judged, rules, asked.coverage, asked.owned)
+    extents = Extents(judged, rules, asked.coverage, asked.learned, asked.owned)
     extents.refresh(rules.since)
     return extents.all()
 

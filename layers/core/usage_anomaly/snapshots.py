@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import Tick, Told
+from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.anomalies.view import gather, nets_unread_launch
 from usage_anomaly.bench import Bench, Reader, as_told, view_of
 from usage_anomaly.detection import Finding
@@ -47,9 +48,16 @@ def snapshot(
         expected=usual(bench.members, extent, bench.coverage),
         covered_from=None if bench.coverage.since is None else bucket_start(bench.coverage.since),
         median_rate_used=any(nets_unread_launch(each, extent.findings, extent.last_seen) for each in bench.members),
-        ready=readiness(bench.coverage, extent.last_seen, "not in this version"),
+        ready=readiness(bench.coverage, extent.last_seen, _unlearned(reader, bench.pair[0], tick)),
         now=tick.minute,
         prices_date=reader.prices_date,
     )
     anomaly = fit(bare(material), INPUT_BYTES)
     return Input(anomaly=anomaly, reason=told.alerts[-1].reason, notify=True, now=tick.minute)
+
+
+def _unlearned(reader: Reader, account_id: str, tick: Tick) -> str | None:
+    """Why the learned detectors do not judge an account, or None."""
+    if account_id == ORGANIZATION:
+        return "of single accounts only"
+    return "not set up" if reader.learned is None else reader.learned.lacks(account_id, tick.minute)

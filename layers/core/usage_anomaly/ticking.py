@@ -1,7 +1,8 @@
 """What does this minute tell?
 
-First whatever waits is dispatched and the news are noted: usage that came in since the cursor, one row for each kind and
-account, so that the cursor can move on at once and no end of a tick loses any. Then the longest waiting pair is judged
+First whatever waits is dispatched and the news are noted: usage that came in since the cursor, and what the learned detectors
+said since the last look, one row for each kind and account, so that both can move on at once and no end of a tick loses any.
+Then the longest waiting pair is judged
 first, as far as the time goes: what is told is written together with the snapshots of new alerts, on condition of the row's
 version; an execution's name is its id and sequence. Every step may be repeated or cut off anywhere, and one pair that
 cannot be judged holds up no other.
@@ -21,6 +22,7 @@ from usage_anomaly.bench import Bench, Reader, as_told, lay_out, view_of
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.enrichment.accounts import AccountType, account_type
 from usage_anomaly.errors import UsageAnomalyError
+from usage_anomaly.listening import listen
 from usage_anomaly.series import bucket_of, bucket_start
 from usage_anomaly.snapshots import snapshot
 from usage_anomaly.state import Table, cursor
@@ -44,6 +46,8 @@ class Report(msgspec.Struct):
     """What a tick did. `finished` False: the time ran out, and what waits longest comes first in the next tick."""
 
     touched: int = 0
+    learned: int = 0  # kinds and accounts of which the learned detectors said something
+    unread: int = 0  # documents beside what they said that are no result of ours
     judged: int = 0
     alerts: int = 0
     overtaken: int = 0  # rows that another tick wrote first; their news stay
@@ -61,11 +65,12 @@ def tick(reader: Reader, table: Table, start: Start, now: datetime, time_left: C
     report = Report(dispatched=dispatch(table, start, now, failures))
     touched = _note_news(reader, table, now)
     report.touched = len(touched)
+    heard = _listen(reader, table, now, report, failures)
     newest = reader.history.newest_ingest()
     minute = now.replace(second=0, microsecond=0)
     moment = Tick(minute=minute, watermark=min(newest or now, now) - WATERMARK)
     coverage_of = cache(partial(_coverage, reader))
-    for pair in dict.fromkeys([*rows.due_pairs(table, now), *touched]):
+    for pair in dict.fromkeys([*rows.due_pairs(table, now), *touched, *heard]):
         if time_left() < LEAST_SECONDS:
             report.finished = False
             break
@@ -116,6 +121,19 @@ def _note_news(reader: Reader, table: Table, now: datetime) -> list[Pair]:
     return sorted(found)
 
 
+def _listen(reader: Reader, table: Table, now: datetime, report: Report, failures: list[Exception]) -> Sequence[Pair]:
+    """The pairs of which the learned detectors said something new. A look that fails holds up no pair; its cursor stays."""
+    if reader.learned is None:
+        return ()
+    try:
+        heard = listen(reader.learned, reader.catalog, table, now)
+    except Exception as error:  # noqa: BLE001 - raised by the tick once all is judged
+        failures.append(error)
+        return ()
+    report.learned, report.unread = len(heard.pairs), len(heard.unread)
+    return heard.pairs
+
+
 def _judged_otherwise(reader: Reader, account_id: str, since: datetime) -> Iterator[tuple[Pair, datetime]]:
     """What an account used after a day of which the first record came in only since: it says what is usual on later days.
 
@@ -151,7 +169,8 @@ def _judge(reader: Reader, table: Table, pair: Pair, coverage: Coverage, moment:
     report.judged += 1
     which = _type(reader, pair, read)
     told = [each for each in read.told if not _forgotten(each, moment)]
-    bench = lay_out(reader, pair, which, coverage, None if news is None else news.first, told, moment.minute)
+    first = None if news is None else news.first
+    bench = lay_out(reader, pair, which, coverage, first, told, moment.minute, read.learned)
     after, dues = _tell(reader, bench, told, moment)
     changed = [each for each in after if each.sequence > _sequence(told, each)]
     snapshots = [_snapshot(reader, table, bench, each, moment) for each in changed]
@@ -160,7 +179,7 @@ def _judge(reader: Reader, table: Table, pair: Pair, coverage: Coverage, moment:
         late = {each.id for each in changed[fits:]}
         after = [each for each in after if each.id not in late] + [each for each in told if each.id in late]
         dues = [Due(moment.minute), *dues]
-    row = rows.Row(told=_bounded(after), dues=tuple(dues), account_type=which)
+    row = rows.Row(told=_bounded(after), dues=tuple(dues), account_type=which, learned=read.learned)
     if not rows.save(table, *pair, read, row, snapshots[:fits]):
         report.overtaken += 1
         return

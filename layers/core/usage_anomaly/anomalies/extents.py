@@ -2,7 +2,7 @@
 
 An *extent* runs from the first to the last bucket of findings that belong together. Extents are a function of the series
 alone: they are found by going through its used buckets in order of event time, so that late records lead to the same
-extents as punctual ones. Five rules, decided here and in docs/decisions.md:
+extents as punctual ones. Six rules, decided here and in docs/decisions.md:
 
 1. In each used bucket every window that ends there is judged. A finding tells unless something excuses it, as a habit does.
 2. The first telling finding opens an extent; it starts at the first bucket with use in the shortest window that fired.
@@ -11,11 +11,13 @@ extents as punctual ones. Five rules, decided here and in docs/decisions.md:
    later launches. Buckets above a limit for an hour or less, told or excused, feed no day window, neither the judged one nor
    those it is compared with: a burst is judged once, and a nightly batch excuses no slow leak.
 5. Findings that are excused make *recorded* extents of their own while no telling extent is open.
+6. A learned finding that stood alone is added to the extent that another detector opens or keeps open, as soon as that one
+   says its window too; it moves neither start nor end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -23,6 +25,7 @@ from msgspec.structs import replace
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection import Finding
 from usage_anomaly.detection.judging import Judge, Rules, Standing, Verdict, union
+from usage_anomaly.detection.learned import Learned, agree, buckets, sure
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.series import BUCKETS_PER_DAY, Judged, Range
 
@@ -54,6 +57,7 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
     recorded: Extent | None = None
     owned: tuple[Range, ...] = ()  # ranges of ended extents of the last 36 days, disjoint
     claims: tuple[Range, ...] = ()  # what findings of an hour or less have judged, disjoint
+    waiting: tuple[Finding, ...] = ()  # learned findings of the last two hours that stood alone
 
 
 class Extents:
@@ -62,9 +66,16 @@ class Extents:
     `owned` are disjoint ranges of extents that ended before the walk judges anything.
     """
 
-    def __init__(self, series: Judged, rules: Rules, coverage: Coverage, owned: tuple[Range, ...] = ()) -> None:
+    def __init__(
+        self,
+        series: Judged,
+        rules: Rules,
+        coverage: Coverage,
+        learned: Sequence[Learned] = (),
+        owned: tuple[Range, ...] = (),
+    ) -> None:
         self.series = series
-        self._judge = Judge(series, rules, coverage)
+        self._judge = Judge(series, rules, coverage, learned)
         self._beginning = _State(owned=owned)
         self._states: list[tuple[int, _State]] = []
 
@@ -78,7 +89,7 @@ class Extents:
         Changed rules judge everything again.
         """
         if rules is not None and rules != self.rules:
-            self._judge = Judge(self.series, rules, self._judge.coverage)
+            self._judge = Judge(self.series, rules, self._judge.coverage, self._judge.spikes.learned)
             self._states = []
         self._judge.forget(bucket)
         while self._states and self._states[-1][0] >= bucket:
@@ -103,7 +114,9 @@ class Extents:
 
 
 def _standing(state: _State) -> Standing:
-    return Standing(owned=state.owned, claims=state.claims, running=state.open.start if state.open else None)
+    if state.open is None:
+        return Standing(owned=state.owned, claims=state.claims)
+    return Standing(owned=state.owned, claims=state.claims, running=state.open.start, said=state.open.findings)
 
 
 def _advance(judge: Judge, state: _State, bucket: int) -> _State:
@@ -113,11 +126,24 @@ def _advance(judge: Judge, state: _State, bucket: int) -> _State:
         return state
     found = list(judge.verdicts(bucket, _standing(state)))
     told = [each for each in found if each.excuse is None]
+    alone = (each.finding for each in found if each.waits and each.finding is not None)
+    waiting = (each for each in state.waiting if bucket - buckets(each)[1] <= JOIN)
+    state = replace(state, waiting=(*waiting, *alone))
     if told:
-        return _tell(judge.series, state, bucket, told)
-    if found and state.open is None:
-        return replace(state, recorded=_extend(state.recorded, judge.series, bucket, found, state.owned, telling=False))
-    return state
+        state = _tell(judge.series, state, bucket, told)
+    elif found and state.open is None:
+        recorded = _extend(state.recorded, judge.series, bucket, found, state.owned, telling=False)
+        state = replace(state, recorded=recorded)
+    return _join(state, told) if state.waiting else state
+
+
+def _join(state: _State, told: Iterable[Verdict]) -> _State:
+    """Add the learned findings that stood alone to the open extent, as far as another detector says the same."""
+    if state.open is None:
+        return state
+    said = [*state.open.findings, *(each.finding for each in told if each.finding is not None)]
+    joined = [each for each in state.waiting if any(agree(each, other) for other in said)]
+    return replace(state, open=replace(state.open, findings=_peaks([*state.open.findings, *joined])))
 
 
 def _before(judge: Judge, state: _State, bucket: int) -> _State:
@@ -188,9 +214,16 @@ def _peaks(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     best: dict[tuple[str, int], Finding] = {}
     for finding in findings:
         key = (finding.detector, finding.window_minutes)
-        if key not in best or finding.actual > best[key].actual:
+        if key not in best or _height(finding) > _height(best[key]):
             best[key] = finding
     return tuple(best[key] for key in sorted(best))
+
+
+def _height(finding: Finding) -> tuple[bool, float, float]:
+    """What the peak is: the most used; of learned findings, whose units differ, a sure one of the highest grade."""
+    return (
+        (sure(finding), finding.score, finding.actual) if finding.detector == "learned" else (True, 0.0, finding.actual)
+    )
 
 
 def _without(whole: Range, holes: tuple[Range, ...]) -> list[Range]:

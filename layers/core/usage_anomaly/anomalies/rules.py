@@ -63,6 +63,7 @@ def rules_of(
         one=f"refused call for {kind.many}" if refused else kind.one,
         whose=_whose(pair, account_type, overrides),
         by_person=not everyone and overrides.limit(name, account_id, account_type) is not None,
+        burn_by_person=not everyone and overrides.burn_limit(account_id, account_type) is not None,
         since=since,
         judged_from=judged_from,
     )

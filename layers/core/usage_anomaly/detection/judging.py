@@ -1,14 +1,15 @@
 """Which windows that end in a bucket are unusual, and is that told or recorded?
 
 Every detector looks at every used bucket. What it found is told unless an *excuse* says why it is recorded only: the
-window is a habit, the baseline judges in place of a limit, or new machines replace those of their own group. `verdicts`
-gives what fired; `explain` gives every comparison, fired or not, from the same steps.
+window is a habit, the baseline judges in place of a limit, new machines replace those of their own group, or a learned
+finding stands alone and is not sure. `verdicts` gives what fired; `explain` gives every comparison, fired or not, from the
+same steps.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 
 import msgspec
@@ -17,8 +18,10 @@ from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection import Finding, Scope, baseline, burn_rate, first_use, shared_use, threshold
 from usage_anomaly.detection.baseline import SLOT
 from usage_anomaly.detection.habit import Measure, habit
+from usage_anomaly.detection.learned import UNSURE, Learned, buckets, expected_at_most, sure
 from usage_anomaly.detection.limits import FIGURES, Window
 from usage_anomaly.detection.readiness import baseline_lacks, first_use_lacks
+from usage_anomaly.detection.spikes import Spikes
 from usage_anomaly.places import Place
 from usage_anomaly.resources import MICRO
 from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Judged, Range
@@ -32,7 +35,8 @@ MEMORY = FIRST_USE.memory_days * BUCKETS_PER_DAY
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a series is judged by. `limit` is per 10 minutes; `burn_limit` is USD per hour, None for unpriced kinds.
 
-    `by_person`: somebody set this limit, so it tells whatever the baseline says; a habit is recorded all the same. The walk
+    `by_person`: somebody set this limit, so it tells whatever the baseline says; a habit is recorded all the same.
+    `burn_by_person`: somebody set the USD per hour. The walk
     starts at bucket `since`, and up to `judged_from` only notes what windows of an hour or less have judged.
     """
 
@@ -44,6 +48,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     one: str = "unit"
     whose: str = "accounts"
     by_person: bool = False
+    burn_by_person: bool = False
     since: int = 0
     judged_from: int = 0
 
@@ -64,19 +69,20 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where a walk stands: the disjoint ranges that feed no window any more (`owned`) or no day's window (`claims`), and
-    since when an anomaly is open."""
+    since when an anomaly is open and by which findings."""
 
     owned: tuple[Range, ...] = ()
     claims: tuple[Range, ...] = ()
     running: int | None = None
+    said: tuple[Finding, ...] = ()
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison of one detector: the window's length in buckets, what was compared, and what it has to exceed.
 
     `finding` is there where it did; `excuse` says why that is recorded and not told, `idle` why the detector does not judge;
-    a baseline's `score` has to reach `needed` too.
-    `peak` is thousandths of the bound.
+    a baseline's `score` has to reach `needed` too. `waits`: the excuse falls as soon as another detector says the same.
+    `peak` is thousandths of the bound; a learned finding has none, for growth comes from our own sums.
     """
 
     detector: str
@@ -89,19 +95,26 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     expected: float | None = None
     score: float | None = None
     needed: float | None = None
+    waits: bool = False
 
     @property
     def peak(self) -> int:
+        if self.detector == "learned":
+            return 0
         return int(self.actual * 1000 // max(self.bound, 1))  # of a limit of 0 every unit is as much above it
 
 
 class Judge:
-    """Judges one series by its rules. Keeps the profiles of the days it was asked about."""
+    """Judges one series by its rules. Keeps the profiles of the days it was asked about.
 
-    def __init__(self, series: Judged, rules: Rules, coverage: Coverage) -> None:
+    `learned` is what the learned detectors said of it.
+    """
+
+    def __init__(self, series: Judged, rules: Rules, coverage: Coverage, learned: Sequence[Learned] = ()) -> None:
         self.series = series
         self.rules = rules
         self.coverage = coverage
+        self.spikes = Spikes(series, learned)
         self._profiles: dict[tuple[int, int], baseline.Profile] = {}  # by day and length of the window
 
     def forget(self, bucket: int) -> None:
@@ -125,6 +138,11 @@ class Judge:
         yield from self._first_use(bucket, standing)
         if isinstance(self.series, CappedTotal):
             yield self._shared(self.series, bucket, idle)
+        for each in self.spikes.ending(bucket):
+            yield self._learned(bucket, each, standing, idle)
+        for finding in self.spikes.going_on(bucket, standing.said):
+            expected = finding.expected or 0.0
+            yield Verdict(detector="learned", length=1, actual=finding.actual, bound=expected, finding=finding)
 
     def claimed(self, bucket: int) -> int:
         """The longest window of an hour or less that ends here above a limit, in buckets; 0 where none is."""
@@ -261,6 +279,39 @@ class Judge:
         found = shared_use.finding(bucket, spreads) if spreads else None
         actual = found.actual if found else 0
         return Verdict(detector="first_use", length=rule.buckets, actual=actual, bound=rule.accounts, finding=found)
+
+    def _learned(self, bucket: int, learned: Learned, standing: Standing, idle: str | None) -> Verdict:
+        """What a learned detector said of a window of which this is the last bucket with use.
+
+        Alone it is told from when on habits can be known; a forest knows no time of day.
+        """
+        finding, length = learned.finding, bucket - buckets(learned.finding)[0] + 1
+        excuse = (
+            self._allowed(bucket, learned)
+            or self.spikes.habit(bucket, length, self.coverage, standing.running)
+            or self._replaced(bucket, length, lambda rest: finding.actual * rest <= expected_at_most(finding))
+        )
+        alone = idle if sure(finding) else UNSURE
+        return Verdict(
+            detector="learned",
+            length=length,
+            actual=finding.actual,
+            bound=finding.expected or 0.0,
+            finding=finding,
+            excuse=excuse or alone,
+            expected=finding.expected,
+            waits=excuse is None and alone is not None,
+        )
+
+    def _allowed(self, bucket: int, learned: Learned) -> str | None:
+        """Why people let it pass, or None: they set a limit, and no ten minutes of the window are above it."""
+        rules, low = self.rules, buckets(learned.finding)[0]
+        if rules.by_person and all(self.series.quantity(end - 1, end) <= rules.limit for end in range(low, bucket + 1)):
+            return f"within the limit of {rules.limit:,} for {rules.whose}"
+        spent = self.series.net_micro(bucket - BUCKETS_PER_HOUR + 1, bucket)
+        if learned.of_money and rules.burn_by_person and spent <= (rules.burn_limit or 0) * MICRO:
+            return f"within the limit of {rules.burn_limit:,} USD/h for {rules.whose}"
+        return None
 
     def _profile(self, bucket: int, length: int, standing: Standing) -> baseline.Profile:
         """What is usual on the day of a bucket.

@@ -7,15 +7,23 @@ sum and what they leave out stands in `learned.json` with its reasons.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from math import isfinite
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from usage_anomaly.detection import Finding
+from usage_anomaly.series import Range, bucket_of
+from usage_anomaly.usage import account_of
+
+LONGEST = timedelta(hours=1)  # a window; ours are of ten minutes, and somebody may try shorter ones
+REMEMBERED = timedelta(days=100)  # as long as a closed anomaly is: without its finding it would be withdrawn
+MOST_REMEMBERED = 150  # of one kind in one account: 80 kB of an item's 400
+UNSURE = "no other detector says the same, and its grade or confidence is low"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -69,7 +77,8 @@ BY_FEATURE = {each.feature: each for each in FIGURES.detectors}
 class Learned(msgspec.Struct, frozen=True, kw_only=True):
     """One result of one detector about one window of one account. `kind` None: the detector sums all kinds.
 
-    Two results with the same `key` say the same; `executed_at` is when OpenSearch came to it.
+    Two results with the same `key` say the same; `executed_at` is when OpenSearch came to it. `of_money`: the USD per hour of
+    all kinds together was unusual, also where a kind was named later.
     """
 
     key: str
@@ -77,12 +86,29 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
     kind: str | None
     executed_at: datetime
     finding: Finding
+    of_money: bool = False
 
 
 class Unread(msgspec.Struct, frozen=True):
     """A document of the result index that is no finding, and why."""
 
     reason: str
+
+
+class News(msgspec.Struct, frozen=True):
+    """Results, each once, in the order they were computed; documents that are none of ours, or no finding; how far was read."""
+
+    results: tuple[Learned, ...]
+    unread: tuple[Unread, ...]
+    until: datetime
+
+
+class Detectors(Protocol):
+    """The learned detectors, as a tick asks them. `news` gives what was found since a time and some minutes before it,
+    without what is `seen` by key; `lacks` why they do not judge an account by now, or None."""
+
+    def news(self, since: datetime, until: datetime, seen: Collection[str]) -> News: ...
+    def lacks(self, account_id: str, now: datetime) -> str | None: ...
 
 
 class _Value(msgspec.Struct, frozen=True):
@@ -129,21 +155,43 @@ def read_result(source: Any) -> Learned | Unread:
         return Unread(f"not a result: {error}")
 
 
-def tells(finding: Finding, others: Iterable[Finding]) -> bool:
-    """Whether a learned finding is told: it is strong and sure by itself, or another detector says its window too.
+def sure(finding: Finding) -> bool:
+    """Whether a learned finding is enough though no other detector says the same."""
+    return finding.score >= FIGURES.alone.grade and finding.confidence >= FIGURES.alone.confidence
 
-    `others` are findings of the same kind and account. What is not told is recorded.
+
+def agree(finding: Finding, other: Finding) -> bool:
+    """Whether another detector's window shares time and place with a learned one of the same kind and account.
+
+    A second forest over the same calls agrees for free.
     """
-    alone = FIGURES.alone
-    sure = finding.score >= alone.grade and finding.confidence >= alone.confidence
-    return sure or any(_agree(finding, each) for each in others)
-
-
-def _agree(finding: Finding, other: Finding) -> bool:
-    """Whether another detector's window shares time and place with it; a second forest over the same calls agrees for free."""
     together = other.window_start < finding.window_end and finding.window_start < other.window_end
     places = {finding.region, other.region} - {None}
     return other.detector != "learned" and together and len(places) <= 1
+
+
+def expected_at_most(finding: Finding) -> float:
+    """What would still have been no finding: so much more than expected the detectors leave out."""
+    return (finding.expected or 0.0) * (1 + FIGURES.window.ratio)
+
+
+def buckets(finding: Finding) -> Range:
+    """The first and the last bucket that a finding's window touches: the plugin's windows begin when its job did."""
+    return bucket_of(finding.window_start), bucket_of(finding.window_end - datetime.resolution)
+
+
+def remembered(results: Iterable[Learned], now: datetime) -> tuple[Learned, ...]:
+    """What is kept of the results of one kind in one account, in order of their windows.
+
+    Of too many the sure and then the newest stay: those open anomalies, the others only stand beside one. The order in which
+    results came makes no difference.
+    """
+    first: dict[str, Learned] = {}
+    for each in sorted(results, key=lambda each: each.executed_at):
+        if each.finding.window_end > now - REMEMBERED:
+            first.setdefault(each.key, each)
+    best = sorted(first.values(), key=lambda each: (sure(each.finding), each.finding.window_end, each.key))
+    return tuple(sorted(best[-MOST_REMEMBERED:], key=lambda each: (each.finding.window_end, each.key)))
 
 
 def _learned(document: _Document) -> Learned | Unread:
@@ -152,25 +200,29 @@ def _learned(document: _Document) -> Learned | Unread:
         return Unread(f"a result of detector {document.detector_id}, which is none of ours")
     detector = BY_FEATURE[feature.feature_name]
     place = {each.name: each.value for each in document.entity}
-    if "account_id" not in place:
+    account_id = place.get("account_id", "")
+    if account_of(account_id) != account_id:
         return Unread(f"a result of {detector.name} that names no account")
     start, actual = _moment(document.data_start_time), feature.data
     length = _moment(document.data_end_time) - start
+    if not timedelta() < length <= LONGEST:
+        return Unread(f"a result of {detector.name} about a window of {length}")
     past = _value(document.past_values, feature.feature_id)
     if past is not None and document.approx_anomaly_start_time is not None:
         start, actual = _moment(document.approx_anomaly_start_time), past
     likely = max(document.expected_values, key=lambda each: each.likelihood, default=None)
     expected = None if likely is None else _value(likely.value_list, feature.feature_id)
-    if not all(map(isfinite, (actual, expected or 0.0, document.anomaly_grade, document.confidence))):
+    if actual <= 0 or not all(map(isfinite, (actual, expected or 0.0, document.anomaly_grade, document.confidence))):
         return Unread(f"a result of {detector.name} without a number")
     if expected is not None and actual <= expected:  # versions before 2.19 cannot be told to leave these out
         return Unread(f"a result of {detector.name} that is a dip")
     end = start + length
     return Learned(
-        key=f"{document.model_id}#{end:%Y%m%dT%H%M%S.%f}",
-        account_id=place["account_id"],
+        key=hashlib.blake2b(f"{document.model_id}#{end:%Y%m%dT%H%M%S.%f}".encode(), digest_size=12).hexdigest(),
+        account_id=account_id,
         kind=detector.kind,
         executed_at=_moment(document.execution_end_time),
+        of_money=detector.kind is None,
         finding=Finding(
             detector="learned",
             scope="region" if "region" in place else "account",
@@ -182,15 +234,26 @@ def _learned(document: _Document) -> Learned | Unread:
             expected=None if expected is None else round(max(expected, 0.0), 4),
             score=round(min(document.anomaly_grade, 1.0), 4),
             confidence=round(min(document.confidence, 1.0), 4),
-            reason=_reason(detector, actual, expected, length, document),
+            reason=_reason(detector, place.get("region"), actual, expected, length, document),
         ),
     )
 
 
-def _reason(detector: Detector, actual: float, expected: float | None, length: timedelta, document: _Document) -> str:
+def _reason(
+    detector: Detector,
+    region: str | None,
+    actual: float,
+    expected: float | None,
+    length: timedelta,
+    document: _Document,
+) -> str:
+    what = detector.unit if detector.kind else f"{detector.unit} of all kinds together"
+    where = "" if region is None else f" in {region}"
     usual = "" if expected is None else f", about {_said(max(expected, 0.0))} expected"
+    minutes = round(length / timedelta(minutes=1))
+    span = "1 minute" if minutes == 1 else f"{minutes} minutes"
     sure = f"grade {document.anomaly_grade:.2f}, confidence {document.confidence:.2f}"
-    return f"{_said(actual)} {detector.unit} in {round(length / timedelta(minutes=1))} minutes{usual}; learned, {sure}"
+    return f"{_said(actual)} {what}{where} in {span}{usual}; learned, {sure}"
 
 
 def _said(amount: float) -> str:

@@ -21,14 +21,17 @@ def first_use_lacks(coverage: Coverage, bucket: int) -> str | None:
     return None if known >= FIRST_USE.ready_days else _lacks(known, FIRST_USE.ready_days)
 
 
-def readiness(coverage: Coverage, bucket: int, learned: str = "in a deployment only") -> dict[str, str]:
-    """By detector "yes", or why it does not judge the account on the day of a bucket."""
+def readiness(coverage: Coverage, bucket: int, unlearned: str | None = "in a deployment only") -> dict[str, str]:
+    """By detector "yes", or why it does not judge the account on the day of a bucket.
+
+    `unlearned` says why the learned detectors do not, or None. Alone they are told from when on habits are known.
+    """
     return {
         "threshold": "yes",
         "burn_rate": "yes",
         "baseline": baseline_lacks(coverage, bucket) or "yes",
         "first_use": first_use_lacks(coverage, bucket) or "yes",
-        "learned": learned,
+        "learned": unlearned or baseline_lacks(coverage, bucket) or "yes",
     }
 
 

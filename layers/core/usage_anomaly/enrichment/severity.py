@@ -6,6 +6,7 @@ Points are added up; each is one reason in words with its number. The figures:
 |---|---|
 | USD per hour at list price, net of releases | 2 x log10(1 + USD/h), at most 5; price unknown, of all or of a part: at least 2 |
 | how far above the limit (the highest score of the findings) | 0.5 + 1.5 x log10(actual / limit), at most 3 |
+| a learned detector found it, and no other | 1 in place of that |
 | the actor is new here (scaled, see below), or used three times its own busiest hour | 1 |
 | a new address, new regions, new types: each (scaled) | 0.3 |
 | a long-lived access key did it | 0.8 |
@@ -113,9 +114,9 @@ def _amount(facts: Facts) -> Reason:
 
 
 def _excess(facts: Facts) -> list[Reason]:
-    scores = [finding.score for finding in facts.findings]
+    scores = [finding.score for finding in facts.findings if finding.detector != "learned"]
     if not scores:
-        return []
+        return [Reason(1.0, "unusual by what was learned")] if facts.findings else []
     times = 1 / (1 - min(_HIGHEST_SCORE, max(0.0, *scores, 0.0)))
     said = "none is usual" if max(scores) == 1 else f"{times:,.1f} times the limit"
     return [Reason(min(3.0, 0.5 + 1.5 * math.log10(times)), said)]

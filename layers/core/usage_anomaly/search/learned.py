@@ -1,4 +1,4 @@
-"""What have the learned detectors found since the last look?
+"""What have the learned detectors found since the last look, and do they judge an account?
 
 Reads the result index by the time a result was *computed* (`execution_end_time`), never by the time of its window: after an
 outage of the cluster the plugin catches up on old windows, and a cursor on windows would stand beyond them. Results are
@@ -10,32 +10,51 @@ is older.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from math import inf
 
 import msgspec
 from opensearchpy import OpenSearch
 
-from usage_anomaly.detection.learned import Learned, Unread, read_result
-from usage_anomaly.search.client import Answer, Wait, read
+from usage_anomaly.detection.learned import Learned, News, Unread, read_result
+from usage_anomaly.search.asking import Asking
+from usage_anomaly.search.client import Answer, SearchRefused, SearchUnavailable, Wait, read
 from usage_anomaly.search.detectors import ALL_RESULTS
 from usage_anomaly.search.indexes import ALL_EVENTS, milliseconds
+from usage_anomaly.search.plugin import is_here
 
 OVERLAP = timedelta(minutes=10)  # a node whose write queue is full tries again for minutes
 PAGE = 1_000
+MOST = 500  # results of one look: each takes some writes, and the tick has more to do
+FRESH = timedelta(hours=1)  # six windows of a detector; nothing used is a result too
+_ANALYSIS = {"exists": {"field": "task_id"}}  # somebody started it by hand, over the past
 
 
-class News(msgspec.Struct, frozen=True):
-    """Results, each once, in the order they were computed; and documents that are none of ours, or no finding."""
+class Results(msgspec.Struct, frozen=True):
+    """The learned detectors of a cluster, as `listening.Detectors` asks them."""
 
-    results: tuple[Learned, ...]
-    unread: tuple[Unread, ...]
+    client: OpenSearch
+
+    def news(self, since: datetime, until: datetime, seen: Collection[str]) -> News:
+        return new_results(self.client, since, until, seen)
+
+    def lacks(self, account_id: str, now: datetime) -> str | None:
+        return lacks(self.client, account_id, now)
 
 
 def new_results(
-    client: OpenSearch, since: datetime, until: datetime, page: int = PAGE, wait: Wait = time.sleep
+    client: OpenSearch,
+    since: datetime,
+    until: datetime,
+    seen: Collection[str] = (),
+    *,
+    page: int = PAGE,
+    most: int = MOST,
+    wait: Wait = time.sleep,
 ) -> News:
-    """What was found in (since - OVERLAP, until]. Historical analyses, which somebody started by hand, are left out.
+    """What was found in (since - OVERLAP, until] without what is `seen`, by key, up to `most`; where more was found, `until`
+    of the answer says how far it goes. Historical analyses are left out.
 
     Raises SearchUnavailable or SearchRefused. Without detectors, or before their first result, there is no news.
     """
@@ -43,20 +62,35 @@ def new_results(
     unread: list[Unread] = []
     for hit in _hits(client, since - OVERLAP, until, page, wait):
         result = read_result(hit["_source"])
+        if isinstance(result, Learned):
+            if result.key in seen or result.key in found:
+                continue
+            if len(found) == most:
+                return News(tuple(found.values()), tuple(unread), max(each.executed_at for each in found.values()))
+            result = result if result.kind is not None else _named(client, result, wait)
         if isinstance(result, Unread):
             unread.append(result)
-        elif result.key not in found:
-            result = result if result.kind is not None else _named(client, result, wait)
-            if isinstance(result, Unread):
-                unread.append(result)
-            else:
-                found[result.key] = result
-    return News(tuple(found.values()), tuple(unread))
+        else:
+            found[result.key] = result
+    return News(tuple(found.values()), tuple(unread), until)
 
 
-def unseen(results: Iterable[Learned], seen: Collection[str]) -> list[Learned]:
-    """The results that the look before did not have. `seen` are the keys of all that it had: no look reaches further back."""
-    return [each for each in results if each.key not in seen]
+def lacks(client: OpenSearch, account_id: str, now: datetime, wait: Wait = time.sleep) -> str | None:
+    """Why the learned detectors do not judge an account by now, or None. A detector that runs gives a result for each window.
+
+    Never raises for a cluster that does not answer: an alert does not wait for what it would say beside.
+    """
+    span = {"gt": milliseconds(now - FRESH), "format": "epoch_millis"}
+    of = {"path": "entity", "ignore_unmapped": True, "query": {"term": {"entity.value": account_id}}}
+    wanted: Answer = {"filter": [{"range": {"execution_end_time": span}}, {"nested": of}]}
+    body: Answer = {"size": 1, "_source": False, "query": {"bool": {**wanted, "must_not": [_ANALYSIS]}}}
+    try:
+        if read(client, ALL_RESULTS, body, wait)["hits"]["hits"]:
+            return None
+        here = is_here(Asking(client, lambda: inf, wait))
+    except (SearchUnavailable, SearchRefused):
+        return "nobody could say whether it runs"
+    return "no result for this account in the last hour" if here else "no anomaly-detection plugin in the cluster"
 
 
 def _hits(client: OpenSearch, after: datetime, until: datetime, page: int, wait: Wait) -> Iterator[Answer]:
@@ -66,7 +100,7 @@ def _hits(client: OpenSearch, after: datetime, until: datetime, page: int, wait:
         "query": {
             "bool": {
                 "filter": [{"range": {"execution_end_time": span}}, {"range": {"anomaly_grade": {"gt": 0}}}],
-                "must_not": [{"exists": {"field": "task_id"}}],
+                "must_not": [_ANALYSIS],
             }
         },
         # Two documents that agree in all three say the same; if a page ends between them, one is enough.

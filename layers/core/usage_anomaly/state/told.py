@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from usage_anomaly.anomalies.life_cycle import Due, Told
 from usage_anomaly.detection import Finding
+from usage_anomaly.detection.learned import Learned
 from usage_anomaly.enrichment.accounts import AccountType
 from usage_anomaly.state import Item, Table
 from usage_anomaly.workflow import Input
@@ -23,23 +24,26 @@ KEPT = timedelta(days=100)  # a snapshot whose execution has started: as long as
 MOST_SNAPSHOTS = 99  # a transaction takes 100 writes; one is the row itself
 MOST_BYTES = 3_000_000  # and 4 MB; the row takes up to 400 kB
 _TOLD = msgspec.json.Decoder(tuple[Told, ...])
+_LEARNED = msgspec.json.Decoder(tuple[Learned, ...])
 
 
 class Row(msgspec.Struct, frozen=True):
     """What was told of a pair, and the version to write against; version 0: no row yet.
 
     `dues` say when the pair has to be looked at again; `account_type` is what the account was judged as, for the times when
-    nobody can say.
+    nobody can say; `learned` what the learned detectors said of it.
     """
 
     told: tuple[Told, ...] = ()
     version: int = 0
     dues: tuple[Due, ...] = ()
     account_type: AccountType | None = None
+    learned: tuple[Learned, ...] = ()
 
 
 class News(msgspec.Struct, frozen=True):
-    """Usage of a pair came in that is not judged yet, the earliest of `first`; `token` tells a later arrival apart."""
+    """Usage of a pair came in, or a word about it, that is not judged yet, the earliest of `first`; `token` tells a later
+    arrival apart."""
 
     first: datetime
     token: str
@@ -59,7 +63,8 @@ def load(table: Table, account_id: str, kind: str) -> Row:
     if item is None:
         return Row()
     dues = msgspec.json.decode(item.get("dues", "[]"), type=tuple[Due, ...])
-    return Row(_TOLD.decode(item["told"]), int(item["version"]), dues, item.get("account_type"))
+    learned = _LEARNED.decode(item.get("learned", "[]"))
+    return Row(_TOLD.decode(item["told"]), int(item["version"]), dues, item.get("account_type"), learned)
 
 
 def save(table: Table, account_id: str, kind: str, read: Row, row: Row, snapshots: Sequence[Input]) -> bool:
@@ -75,6 +80,8 @@ def save(table: Table, account_id: str, kind: str, read: Row, row: Row, snapshot
     }
     if row.account_type is not None:
         item["account_type"] = row.account_type
+    if row.learned:
+        item["learned"] = msgspec.json.encode(row.learned).decode()
     if row.dues:
         item |= {"work": "DUE", "at": stamp(min(each.at for each in row.dues))}
     unchanged = {"ConditionExpression": "version = :read", "ExpressionAttributeValues": {":read": read.version}}
