@@ -125,6 +125,26 @@ def test_a_new_groups_first_launch_replaces_nothing(named: bool) -> None:
     assert [each.start for each in extents(rotated)] == [FIRST + 10 * BUCKETS_PER_DAY + 120]
 
 
+def test_a_loop_that_a_new_image_breaks_replaces_no_more_than_ran_before() -> None:
+    """Forty fail their check and end, forty more take their place, all day: few run, and hundreds were launched."""
+    calls = [group(10, 40, "ami-1", named=True), *steady(range(20))]
+    for number in range(12):
+        ids = [f"l-{number}-{each}" for each in range(40)]
+        made = event(500 + number, 20 * DAY + 600 + 10 * number, ids=ids)
+        calls.append(replace(made, launcher_id="asg", image_id="ami-2"))
+        calls.append(event(600 + number, 20 * DAY + 606 + 10 * number, ids=ids, direction="release"))
+    assert [each.start for each in extents(calls)][1:] != []
+
+
+def test_much_dearer_machines_replace_none() -> None:
+    """Who may launch can put his machines into a group; what they cost stays news."""
+    small, large = (
+        replace(group(day, 40, image, named=True), usd_per_hour=usd)
+        for day, image, usd in ((10, "ami-1", 4.0), (20, "ami-2", 3_920.0))
+    )
+    assert len(extents([small, *steady(range(20)), large])) == 2
+
+
 def launch(account: int, minute: float, image: str, session: str = "rollout") -> tuple[int, UsageEvent]:
     made = event(account, minute, quantity=1, ids=[f"i-{account}-{minute}"], group="m5.large")
     account_id = f"{account:012}"
