@@ -152,13 +152,7 @@ class Judge:
         rules, low = self.rules, bucket - BUCKETS_PER_HOUR + 1
         if rules.burn_limit is not None and self.series.net_micro(low, bucket) > rules.burn_limit * MICRO:
             return BUCKETS_PER_HOUR
-        for length, limit in self._short:
-            used = self.series.quantity(bucket - length + 1, bucket)
-            if used > limit:
-                return length
-            if used <= rules.limit:  # so is what was used in less time
-                return 0
-        return 0
+        return next((each for each, limit in self._short if self.series.quantity(bucket - each + 1, bucket) > limit), 0)
 
     def _limit(self, bucket: int, window: Window, standing: Standing, *, ready: bool) -> Verdict:
         rules, length = self.rules, window.buckets
