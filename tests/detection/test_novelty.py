@@ -176,6 +176,13 @@ def test_one_machine_in_each_of_five_accounts_from_a_new_image_is_an_incident(ca
     assert found.told.alerts[0].at - fifth <= timedelta(minutes=8)
 
 
+def test_dry_runs_are_shared_by_nobody(catalog: Catalog) -> None:
+    """A node group's service probes in every account before it launches in one."""
+    rollout = [launch(account, 10 * DAY + 600 + account * 5, "ami-new") for account in range(1, 7)]
+    probes = [(minute, replace(made, dry_run=True, direction="attempt")) for minute, made in rollout[:-1]]
+    assert organization(catalog, [*probes, rollout[-1]]) == []
+
+
 def test_an_image_that_somebody_uses_already_is_none(catalog: Catalog) -> None:
     """A shared image is how organizations work."""
     rollout = [launch(account, 10 * DAY + 600 + account * 5, "ami-known") for account in range(1, 7)]

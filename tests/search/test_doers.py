@@ -47,6 +47,7 @@ def mixed() -> list[UsageEvent]:
                 account_id=account,
                 direction=("use", "attempt", "release", "use")[number % 4],
                 quantity=number % 5,
+                dry_run=number % 7 == 0,
                 actor_arn=arn and arn.format(account),
                 actor_session=session,
                 source_address=address,

@@ -90,7 +90,7 @@ class MemoryHistory:
                 invoked_by=each.invoked_by,
             )
             for each in self.events(None, kind, start, end)
-            if each.quantity and each.direction != "release"
+            if each.quantity and each.direction != "release" and not each.dry_run
         ]
         wanted = {each for each in found if having is None or any(trait in having for trait in traits(each))}
         return sorted(wanted, key=lambda each: each.start, reverse=True)

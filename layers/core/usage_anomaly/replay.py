@@ -270,6 +270,7 @@ class Replay:
                 kind.keep != "tally"
                 and event.quantity
                 and event.direction != "release"
+                and not event.dry_run
                 and self.catalog.judges(event.kind)
             ):
                 for trait in traits(event):

@@ -21,6 +21,7 @@ from usage_anomaly.totals import Trait
 _TRAITS = ("account_id", "image_id", "source_address", "actor_arn", "actor_session", "invoked_by")
 MOST_TRAITS = 200  # in one request; a query takes 1,024 clauses
 _ip_of = lru_cache(maxsize=4_000)(ip_of)
+_NO_USE = [{"term": {"direction": "release"}}, {"term": {"dry_run": True}}]
 _SPECIAL = re.compile(r"[*?\\]")
 
 
@@ -41,7 +42,7 @@ def _doers(
     client: OpenSearch, kind: str, start: datetime, end: datetime, having: list[Trait], page: int
 ) -> Iterator[Doer]:
     counts: list[Answer] = [{"term": {"kind": kind}}, {"range": {"quantity": {"gt": 0}}}, within(start, end)]
-    query: Answer = {"bool": {"filter": counts, "must_not": [{"term": {"direction": "release"}}]}}
+    query: Answer = {"bool": {"filter": counts, "must_not": _NO_USE}}
     if having:
         query["bool"] |= {"should": list(chain.from_iterable(map(_having, having))), "minimum_should_match": 1}
     sources = [BUCKET, *map(terms, _TRAITS)]
