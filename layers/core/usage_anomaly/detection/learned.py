@@ -8,10 +8,10 @@ sum and what they leave out stands in `learned.json` with its reasons.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
-from math import isfinite
 from typing import Any, Protocol
 
 import msgspec
@@ -22,10 +22,12 @@ from usage_anomaly.usage import account_of
 
 LONGEST = timedelta(hours=1)  # a window; ours are of ten minutes, and somebody may try shorter ones
 REMEMBERED = timedelta(days=100)  # as long as a closed anomaly is: without its finding it would be withdrawn
-MOST_REMEMBERED = 150  # of one kind in one account: 80 kB of an item's 400
+MOST_REMEMBERED = 150  # of one kind in one account: 95 kB at most of an item's 400
 UNSURE = "no other detector says the same, and its grade or confidence is low"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST = 1e12  # of any unit in a window: more is no sum of ours, and as text would fill a row
+_REGION = re.compile(r"[a-z0-9-]{1,20}")
 
 
 class Detector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -203,6 +205,9 @@ def _learned(document: _Document) -> Learned | Unread:
     account_id = place.get("account_id", "")
     if account_of(account_id) != account_id:
         return Unread(f"a result of {detector.name} that names no account")
+    region = place.get("region")
+    if region is not None and not _REGION.fullmatch(region):
+        return Unread(f"a result of {detector.name} that names no region")
     start, actual = _moment(document.data_start_time), feature.data
     length = _moment(document.data_end_time) - start
     if not timedelta() < length <= LONGEST:
@@ -210,31 +215,36 @@ def _learned(document: _Document) -> Learned | Unread:
     past = _value(document.past_values, feature.feature_id)
     if past is not None and document.approx_anomaly_start_time is not None:
         start, actual = _moment(document.approx_anomaly_start_time), past
+    end, executed_at = start + length, _moment(document.execution_end_time)
+    if end > executed_at:  # it would be kept in place of what is of today
+        return Unread(f"a result of {detector.name} about a window that was not over")
     likely = max(document.expected_values, key=lambda each: each.likelihood, default=None)
     expected = None if likely is None else _value(likely.value_list, feature.feature_id)
-    if actual <= 0 or not all(map(isfinite, (actual, expected or 0.0, document.anomaly_grade, document.confidence))):
+    actual = round(actual, 4)
+    expected = None if expected is None else round(max(expected, 0.0), 4)
+    numbers = (actual, expected or 0.0, document.anomaly_grade, document.confidence)
+    if actual <= 0 or not all(abs(each) < _MOST for each in numbers):  # nor is what is not a number
         return Unread(f"a result of {detector.name} without a number")
     if expected is not None and actual <= expected:  # versions before 2.19 cannot be told to leave these out
         return Unread(f"a result of {detector.name} that is a dip")
-    end = start + length
     return Learned(
         key=hashlib.blake2b(f"{document.model_id}#{end:%Y%m%dT%H%M%S.%f}".encode(), digest_size=12).hexdigest(),
         account_id=account_id,
         kind=detector.kind,
-        executed_at=_moment(document.execution_end_time),
+        executed_at=executed_at,
         of_money=detector.kind is None,
         finding=Finding(
             detector="learned",
-            scope="region" if "region" in place else "account",
-            region=place.get("region"),
+            scope="account" if region is None else "region",
+            region=region,
             window_start=start,
             window_end=end,
             window_minutes=round(length / timedelta(minutes=1)),
-            actual=round(actual, 4),
-            expected=None if expected is None else round(max(expected, 0.0), 4),
+            actual=actual,
+            expected=expected,
             score=round(min(document.anomaly_grade, 1.0), 4),
             confidence=round(min(document.confidence, 1.0), 4),
-            reason=_reason(detector, place.get("region"), actual, expected, length, document),
+            reason=_reason(detector, region, actual, expected, length, document),
         ),
     )
 
@@ -249,7 +259,7 @@ def _reason(
 ) -> str:
     what = detector.unit if detector.kind else f"{detector.unit} of all kinds together"
     where = "" if region is None else f" in {region}"
-    usual = "" if expected is None else f", about {_said(max(expected, 0.0))} expected"
+    usual = "" if expected is None else f", about {_said(expected)} expected"
     minutes = round(length / timedelta(minutes=1))
     span = "1 minute" if minutes == 1 else f"{minutes} minutes"
     sure = f"grade {document.anomaly_grade:.2f}, confidence {document.confidence:.2f}"
