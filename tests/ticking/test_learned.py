@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
+from itertools import takewhile
 from random import Random
 from typing import Any
 
@@ -19,11 +20,12 @@ from tests.replay.test_promises import ACCOUNTS
 from tests.ticking.conftest import Executions, MemoryHistory, make_table, reader_of
 from tests.ticking.test_ticks import Fragile, Killed, Watched, always
 
+from usage_anomaly import listening
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.anomalies.overrides import NONE, Overrides
 from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.catalog import Catalog
-from usage_anomaly.detection.learned import MOST_REMEMBERED, Learned, News, Unread
+from usage_anomaly.detection.learned import MOST_REMEMBERED, OVERLAP, Learned, News, Unread
 from usage_anomaly.enrichment.accounts import Account
 from usage_anomaly.listening import JOB, Look
 from usage_anomaly.search.client import SearchUnavailable
@@ -38,7 +40,6 @@ ACCOUNT, KIND = "111122223333", "ec2.instances"
 TYPED = "111122224444"
 DAY = 24 * 60
 SPIKE = 10 * DAY + 303  # minutes from START, after enough days to know habits
-OVERLAP = timedelta(minutes=10)
 ALL = {**ACCOUNTS, TYPED: Account(id=TYPED, name="shop", tags={"AccountType": "production"})}
 
 
@@ -50,13 +51,14 @@ class MemoryDetectors:
         self.unread: tuple[Unread, ...] = ()
         self.reason: str | None = None
 
-    def news(self, since: datetime, until: datetime, seen: Collection[str]) -> News:
+    def news(self, since: datetime, until: datetime, seen: Collection[str], more: Callable[[], bool]) -> News:
         if self.away:
             raise SearchUnavailable("OpenSearch does not answer")
         computed = sorted(self.results, key=lambda each: (each.executed_at, each.key))
         found = [each for each in computed if since - OVERLAP < each.executed_at <= until and each.key not in seen]
-        reached = until if len(found) <= self.most else found[self.most - 1].executed_at
-        return News(tuple(found[: self.most]), self.unread, reached)
+        taken = list(takewhile(lambda _: more(), found[: self.most]))
+        reached = until if len(found) == len(taken) else max([since, *(each.executed_at for each in taken)])
+        return News(tuple(taken), self.unread, reached)
 
     def lacks(self, account_id: str, now: datetime) -> str | None:
         return self.reason
@@ -71,12 +73,12 @@ class Deployment:
         self.underway: list[tuple[datetime, UsageEvent]] = []
         self.reader = msgspec.structs.replace(reader_of(catalog, self.history, ALL, overrides), learned=self.detectors)
 
-    def tick(self, minute: float, table: Any = None) -> Report:
+    def tick(self, minute: float, table: Any = None, time_left: Callable[[], float] = always) -> Report:
         now = START + timedelta(minutes=minute)
         for moment, each in self.underway:
             if moment <= now:
                 self.history.ingest(moment, [each])
-        return tick(self.reader, table or self.table, self.executions.start, now, always)
+        return tick(self.reader, table or self.table, self.executions.start, now, time_left)
 
     def ticks(self, first: int, last: int, step: int = 1) -> None:
         for minute in range(first, last + 1, step):
@@ -264,7 +266,69 @@ def test_a_flood_of_results_is_bounded_and_keeps_the_rest_going(deployment: Depl
     deployment.ticks(SPIKE - 30, SPIKE + 40)
     assert deployment.alerts == ["opened"]
     assert len(deployment.row().learned) == MOST_REMEMBERED
-    assert len(progress.read(table, JOB, Look).keys) == 401
+    assert progress.read(table, JOB, Look) == Look(START + timedelta(minutes=SPIKE + 40)), "no key for what is over"
+
+
+def crowd(count: int) -> list[Learned]:
+    """So many weak results within the five minutes before the strong one was computed."""
+    strong = said(SPIKE - 1)
+    moments = (strong.executed_at - timedelta(seconds=300 * (count - each) / count) for each in range(count))
+    weak = (said(SPIKE - 1, 20.0 + each / 10, score=0.3) for each in range(count))
+    return [msgspec.structs.replace(each, executed_at=at) for each, at in zip(weak, moments, strict=True)]
+
+
+def test_more_results_than_are_known_by_key_hold_up_no_look(
+    deployment: Deployment, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that saw the forgotten ones as new would go round in the flood until the index forgets it, days later."""
+    monkeypatch.setattr(listening, "MOST_KEYS", 60)
+    deployment.detectors.results += crowd(200)
+    deployment.detectors.most = 20
+    deployment.ticks(SPIKE + 15, SPIKE + 45)
+    assert deployment.alerts == ["opened"]
+    assert progress.read(table, JOB, Look).until == START + timedelta(minutes=SPIKE + 45)
+
+
+def test_the_keys_of_a_look_fit_an_item(catalog: Catalog, table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An item of DynamoDB takes 400 kB; the table of the tests refuses more too."""
+    keys = {f"{number:024}": int(START.timestamp()) for number in range(listening.MOST_KEYS)}
+    progress.write(table, JOB, Look(START, keys))
+    assert len(progress.read(table, JOB, Look).seen) == listening.MOST_KEYS
+
+
+def test_listening_leaves_time_to_judge(deployment: Deployment) -> None:
+    """Each result over all kinds is a search of its own; a tick that is cut off while it listens would tell nothing at all."""
+    deployment.ingest([event(5, SPIKE + 21, ids=[f"i-{each}" for each in range(30)], usd=30.0, region="eu-west-1")])
+    deployment.detectors.results = crowd(200)
+    left = [120.0]
+
+    def slow() -> float:
+        left[0] -= 1.0
+        return left[0]
+
+    deployment.tick(SPIKE)
+    report = deployment.tick(SPIKE + 24, time_left=slow)
+    assert report.finished
+    assert deployment.alerts == ["opened"]
+    assert len(progress.read(deployment.table, JOB, Look).seen) == 59, "half of the time, a second each"
+    deployment.ticks(SPIKE + 25, SPIKE + 26)
+    assert len(deployment.row().learned) == MOST_REMEMBERED
+
+
+def test_a_row_that_cannot_be_written_holds_up_no_other(deployment: Deployment, table: Table) -> None:
+    """It may be another version's, or full; what was said of it is heard once it can be written."""
+    deployment.detectors.results.append(msgspec.structs.replace(said(SPIKE - 1, 90.0), account_id="000000000000"))
+    key = {"pk": f"PAIR#000000000000#{KIND}", "sk": "TOLD"}
+    table.put_item(Item={**key, "told": "of another version", "version": 1})
+    for minute in range(SPIKE + 19, SPIKE + 25):
+        with pytest.raises(msgspec.DecodeError):
+            deployment.tick(minute)
+    assert deployment.alerts == ["opened"]
+    assert len(deployment.row().learned) == 1
+    table.delete_item(Key=key)
+    deployment.tick(SPIKE + 25)
+    assert len(deployment.row("000000000000").learned) == 1
+    assert deployment.tick(SPIKE + 26).learned == 0
 
 
 @pytest.mark.parametrize("after", [False, True])

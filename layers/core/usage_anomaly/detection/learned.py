@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from usage_anomaly.detection import Finding
 from usage_anomaly.series import Range, bucket_of
 from usage_anomaly.usage import account_of
 
+OVERLAP = timedelta(minutes=10)  # a node whose write queue is full tries again for minutes
 LONGEST = timedelta(hours=1)  # a window; ours are of ten minutes, and somebody may try shorter ones
 REMEMBERED = timedelta(days=100)  # as long as a closed anomaly is: without its finding it would be withdrawn
 MOST_REMEMBERED = 150  # of one kind in one account: 95 kB at most of an item's 400
@@ -98,7 +99,10 @@ class Unread(msgspec.Struct, frozen=True):
 
 
 class News(msgspec.Struct, frozen=True):
-    """Results, each once, in the order they were computed; documents that are none of ours, or no finding; how far was read."""
+    """Results, each once, in the order they were computed; documents that are none of ours, or no finding; how far was read.
+
+    A result over all kinds whose usage events are gone is there without a kind, and is said to be unread.
+    """
 
     results: tuple[Learned, ...]
     unread: tuple[Unread, ...]
@@ -106,10 +110,10 @@ class News(msgspec.Struct, frozen=True):
 
 
 class Detectors(Protocol):
-    """The learned detectors, as a tick asks them. `news` gives what was found since a time and some minutes before it,
-    without what is `seen` by key; `lacks` why they do not judge an account by now, or None."""
+    """The learned detectors, as a tick asks them. `news` gives what was found since a time, and OVERLAP before it, without
+    what is `seen` by key, as long as `more` allows; `lacks` why they do not judge an account by now, or None."""
 
-    def news(self, since: datetime, until: datetime, seen: Collection[str]) -> News: ...
+    def news(self, since: datetime, until: datetime, seen: Collection[str], more: Callable[[], bool]) -> News: ...
     def lacks(self, account_id: str, now: datetime) -> str | None: ...
 
 
