@@ -24,7 +24,7 @@ from usage_anomaly import listening
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.anomalies.overrides import NONE, Overrides
 from usage_anomaly.anomalies.rules import ORGANIZATION
-from usage_anomaly.catalog import Catalog
+from usage_anomaly.catalog import ATTEMPTS, Catalog
 from usage_anomaly.detection.learned import MOST_REMEMBERED, OVERLAP, Learned, News, Unread
 from usage_anomaly.enrichment.accounts import Account
 from usage_anomaly.listening import JOB, Look
@@ -171,6 +171,16 @@ def test_why_the_learned_detectors_do_not_judge_is_said(deployment: Deployment) 
     assert {each.anomaly.account_id: each.anomaly.ready["learned"] for each in deployment.inputs} == {
         ACCOUNT: "no anomaly-detection plugin in the cluster"
     }
+
+
+@pytest.mark.parametrize("kind", [f"{KIND}{ATTEMPTS}", "console.logins", "bedrock.invocations"])
+def test_of_what_no_detector_sums_that_is_said(deployment: Deployment, kind: str) -> None:
+    """A result for the account's machines says nothing of its refused calls or logins."""
+    many = event(5, SPIKE + 1, ids=[], quantity=100_000, direction="attempt" if kind.endswith(ATTEMPTS) else "use")
+    deployment.ingest([msgspec.structs.replace(many, kind=kind)])
+    deployment.tick(SPIKE + 4)
+    (ready,) = {each.anomaly.ready["learned"] for each in deployment.inputs if each.anomaly.account_id == ACCOUNT}
+    assert ready == "no detector sums it"
 
 
 def test_results_that_are_read_twice_are_told_once(deployment: Deployment, table: Table) -> None:

@@ -161,6 +161,11 @@ def read_result(source: Any) -> Learned | Unread:
         return Unread(f"not a result: {error}")
 
 
+def summed(kind: str, *, priced: bool) -> bool:
+    """Whether a detector sums the use of a kind."""
+    return any(each.kind == kind or (each.kind is None and priced) for each in FIGURES.detectors)
+
+
 def sure(finding: Finding) -> bool:
     """Whether a learned finding is enough though no other detector says the same."""
     return finding.score >= FIGURES.alone.grade and finding.confidence >= FIGURES.alone.confidence
