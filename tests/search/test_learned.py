@@ -189,6 +189,14 @@ def test_a_look_ends_when_its_time_is_up(client: OpenSearch, answers: int) -> No
     assert news.until == (EXECUTED + timedelta(minutes=answers - 1) if answers else since)
 
 
+def test_time_is_up_for_what_is_no_result_too(client: OpenSearch) -> None:
+    """Somebody's own detector may write more into the index than a tick can read."""
+    put(client, *(result(number, feature_data=[]) for number in range(15)))
+    left = iter([*[True] * 7, False])
+    news = new_results(client, EXECUTED - HOUR, EXECUTED + HOUR, (), lambda: next(left))
+    assert (len(news.unread), news.until) == (7, EXECUTED + timedelta(minutes=6))
+
+
 def test_what_is_seen_is_not_asked_about_again(client: OpenSearch) -> None:
     """Which kind added most is a search of its own for each result; ten looks see the same one."""
     put(client, of_everything())

@@ -21,7 +21,7 @@ from usage_anomaly.detection.learned import OVERLAP, Learned, News, Unread, read
 from usage_anomaly.search.asking import Asking
 from usage_anomaly.search.client import Answer, SearchRefused, SearchUnavailable, Wait, read
 from usage_anomaly.search.detectors import ALL_RESULTS
-from usage_anomaly.search.indexes import ALL_EVENTS, milliseconds
+from usage_anomaly.search.indexes import ALL_EVENTS, milliseconds, moment
 from usage_anomaly.search.plugin import is_here
 
 PAGE = 1_000
@@ -60,21 +60,21 @@ def new_results(
     """
     found: dict[str, Learned] = {}
     unread: list[Unread] = []
+    reached = since  # a look never goes back: what it has seen before would be news again
     for hit in _hits(client, since - OVERLAP, until, page, wait):
         result = read_result(hit["_source"])
+        new = isinstance(result, Learned) and result.key not in seen and result.key not in found
+        if not more() or (new and len(found) == most):
+            until = reached
+            break
+        reached = max(reached, moment(hit["sort"][0]))
         if isinstance(result, Unread):
             unread.append(result)
-            continue
-        if result.key in seen or result.key in found:
-            continue
-        if len(found) == most or not more():  # a look never goes back: what it has seen before would be news again
-            until = max([since, *(each.executed_at for each in found.values())])
-            break
-        if result.kind is None:
-            result = msgspec.structs.replace(result, kind=_dearest(client, result, wait))
-            if result.kind is None:
+        elif new:
+            kind = result.kind or _dearest(client, result, wait)
+            found[result.key] = msgspec.structs.replace(result, kind=kind)
+            if kind is None:
                 unread.append(Unread(f"a result about USD per hour in {result.account_id} whose usage events are gone"))
-        found[result.key] = result
     return News(tuple(found.values()), tuple(unread), until)
 
 
