@@ -11,12 +11,12 @@ from usage_anomaly.alerts.plain import inert
 from usage_anomaly.alerts.words import number, several, span
 from usage_anomaly.anomalies import Anomaly
 from usage_anomaly.anomalies.overrides import BURN_RATE, TYPES, Limits, Overrides
-from usage_anomaly.anomalies.rules import burn_limit_of, limit_of
+from usage_anomaly.anomalies.rules import ORGANIZATION, burn_limit_of, limit_of
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import AccountType
 from usage_anomaly_cli.account_of_explanation import exactly
 from usage_anomaly_cli.account_of_replay import rate, what
-from usage_anomaly_cli.comparison import Comparison, Counted, Difference, opened
+from usage_anomaly_cli.comparison import Comparison, Counted, Difference, opened, overlap
 
 WIDTH = 9
 HEADER = ("CHANGE", "SEV", "ACCOUNT", "WHAT", "WHEN UTC", "USD/h", "SO FAR", "HOW")
@@ -149,8 +149,17 @@ def _sums(told: Tuned) -> Iterator[tuple[str, str]]:
 
 
 def _dollars(found: Sequence[Difference]) -> str:
-    """Sums of what is known; unknown is never 0."""
-    costs = [each.anomaly.cost for each in found]
+    """Sums of what is known; unknown is never 0.
+
+    What all accounts together do holds what each of them does at that time: it is summed once.
+    """
+    every = [each.anomaly for each in found]
+    together = [each for each in every if each.account_id == ORGANIZATION]
+    costs = [
+        each.cost
+        for each in every
+        if each in together or not any(each.kind == one.kind and overlap(each, one) for one in together)
+    ]
     rates = [each.usd_per_hour for each in costs if each.usd_per_hour is not None]
     totals = [each.usd_so_far for each in costs if each.usd_so_far is not None]
     unknown = len(costs) - len(rates)

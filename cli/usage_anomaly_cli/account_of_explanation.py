@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from math import floor
+from math import ceil, floor
 
 from usage_anomaly.alerts.plain import inert
 from usage_anomaly.alerts.words import clock, day, number, several, span, usd_per_hour
@@ -110,10 +110,8 @@ def compared(each: Compared, told: Explanation) -> str:
         return f"{amount}, limit {each.bound:,.0f}{' set by --limits' if told.limit_is_set else ''}"
     if each.score is None or each.expected is None or each.score_needed is None:
         return f"{amount}, floor {each.bound:,.0f}"
-    return (
-        f"{amount}, usual {number(each.expected)} ({each.days_known} days known), "
-        f"score {floored(each.score)} of {number(each.score_needed)}"
-    )
+    known = "before the open anomaly" if each.days_known is None else f"{each.days_known} days known"
+    return f"{amount}, usual {number(each.expected)} ({known}), score {scored(each.score, each.score_needed)}"
 
 
 def window(minutes: int) -> str:
@@ -126,9 +124,10 @@ def window(minutes: int) -> str:
     return "1 day" if hours == 24 else f"{hours} hour" if hours == 1 else f"{hours} hours"
 
 
-def floored(score: float) -> str:
-    """A score that is not high enough must not look as if it were."""
-    return f"{floor(score * 100) / 100:,.2f}"
+def scored(score: float, needed: float) -> str:
+    """ "6.02 of 6.11": a score that is not high enough must not look as if it were, nor the reverse."""
+    least = floor(needed * 100) if score >= needed else ceil(needed * 100)
+    return f"{floor(score * 100) / 100:,.2f} of {least / 100:,.2f}"
 
 
 def exactly(amount: float) -> str:

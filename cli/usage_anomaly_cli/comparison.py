@@ -113,7 +113,7 @@ def _of_pair(old: _Side, new: _Side) -> Iterator[Difference]:
 def _partners(before: Sequence[Anomaly], after: Sequence[Anomaly]) -> dict[int, int]:
     """For each anomaly before, by its place, which one it is after."""
     found: dict[int, int] = {}
-    for same in (_same_id, _overlap):
+    for same in (_same_id, overlap):
         for index, each in enumerate(before):
             free = (at for at, other in enumerate(after) if at not in found.values() and same(each, other))
             if index not in found and (at := next(free, None)) is not None:
@@ -142,14 +142,14 @@ def _recorded(extent: Extent, recorded: Sequence[Extent]) -> str | None:
 
 
 def _overlapping(anomaly: Anomaly, others: Sequence[Anomaly]) -> str | None:
-    return next((each.id for each in others if _overlap(anomaly, each)), None)
+    return next((each.id for each in others if overlap(anomaly, each)), None)
 
 
 def _same_id(left: Anomaly, right: Anomaly) -> bool:
     return left.id == right.id
 
 
-def _overlap(left: Anomaly, right: Anomaly) -> bool:
+def overlap(left: Anomaly, right: Anomaly) -> bool:
     return left.start <= right.last_seen and right.start <= left.last_seen
 
 

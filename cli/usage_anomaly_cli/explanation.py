@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from usage_anomaly.alerts.words import number
 from usage_anomaly.anomalies import Alert, Anomaly
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair
 from usage_anomaly.coverage import Coverage, Gap
@@ -34,6 +35,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     """One comparison of one detector. `actual` has to be above `bound`; for baseline and first use `bound` is a floor.
 
     Both are in `unit`. `left_out` is use of the window that another window has judged, or an anomaly that has ended.
+    `days_known` is None while an anomaly is open: usual is then what was before it.
     """
 
     detector: str
@@ -43,7 +45,7 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     left_out: int
     verdict: Said
-    why: str | None  # it is recorded only, or is not judged; of first use: what is new
+    why: str | None  # it is recorded only, is not judged, or is told whatever its score; of first use: what is new
     expected: float | None = None
     score: float | None = None
     score_needed: float | None = None
@@ -188,7 +190,7 @@ def _days_before(series: Series | CappedTotal, bucket: int, coverage: Coverage) 
 def _compared(
     verdict: Verdict, rules: Rules, series: Series | CappedTotal, bucket: int, coverage: Coverage
 ) -> Compared:
-    minutes, scored = verdict.length * 5, verdict.score is not None
+    minutes, before = verdict.length * 5, verdict.needed not in (None, FIGURES.baseline.score_open)
     units = {"burn_rate": "USD/h", "first_use": "accounts" if rules.scope == "organization" else rules.unit}
     whole = series.quantity(bucket - verdict.length + 1, bucket)
     counts_all = verdict.detector in ("threshold", "baseline")
@@ -201,11 +203,11 @@ def _compared(
         unit=units.get(verdict.detector, rules.unit),
         left_out=whole - int(verdict.actual) if counts_all else 0,
         verdict=_said(verdict),
-        why=verdict.idle or verdict.excuse or _news(verdict),
+        why=verdict.idle or verdict.excuse or _told_by(verdict),
         expected=verdict.expected,
         score=verdict.score,
-        score_needed=FIGURES.baseline.score if scored else None,
-        days_known=len(known) if scored else None,
+        score_needed=verdict.needed,
+        days_known=len(known) if before else None,
     )
 
 
@@ -217,8 +219,15 @@ def _said(verdict: Verdict) -> Said:
     return "told" if verdict.excuse is None else "recorded"
 
 
-def _news(verdict: Verdict) -> str | None:
-    return verdict.finding.reason if verdict.finding is not None and verdict.detector == "first_use" else None
+def _told_by(verdict: Verdict) -> str | None:
+    """What the numbers compared do not say: what is new, or that so much is told whatever its score."""
+    if verdict.finding is None:
+        return None
+    if verdict.detector == "first_use":
+        return verdict.finding.reason
+    if verdict.score is not None and verdict.needed is not None and verdict.score < verdict.needed:
+        return f"above the limit, and {number(FIGURES.baseline.peak_factor)} times what any such window held before"
+    return None
 
 
 def _absent(pair: Pair, rules: Rules, verdicts: Sequence[Verdict]) -> dict[str, str]:
@@ -228,7 +237,9 @@ def _absent(pair: Pair, rules: Rules, verdicts: Sequence[Verdict]) -> dict[str, 
         everyone = "the organization is judged by quantity, each account by its own burn rate"
         why["burn_rate"] = everyone if pair[0] == ORGANIZATION else "refused calls cost nothing"
     if all(each.detector != "first_use" for each in verdicts):
-        why["first_use"] = f"no region or family of accelerators that is new in {FIGURES.first_use.memory_days} days"
+        why["first_use"] = (
+            f"no region, family of accelerators, user or role that is new in {FIGURES.first_use.memory_days} days"
+        )
     return why
 
 

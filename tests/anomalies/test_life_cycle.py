@@ -64,6 +64,19 @@ def test_twice_the_same_step_is_once() -> None:
     assert step(grown, view(50), at(6)) == grown
 
 
+def test_growth_that_comes_just_after_the_end_waits_for_its_half_hour_and_is_told() -> None:
+    """Ten minutes after "closed" and half an hour later the same late records must lead to the same."""
+    closed = step(step(opened(5), view(5, resources=0), at(140)), view(5, resources=0), at(1_460))
+    assert reasons(closed) == ["opened", "quiet", "closed"]
+    more = view(20, resources=0)
+    late = step(closed, more, at(1_470))
+    assert reasons(late) == reasons(closed)
+    assert due(late, more) == [Due(START + timedelta(minutes=1_490))]
+    grown = step(late, more, at(1_490))
+    assert reasons(grown) == [*reasons(closed), "grown"]
+    assert due(step(grown, None, at(1_500)), more) == []  # withdrawn: nothing is left to grow
+
+
 def test_growth_is_told_at_twice_after_half_an_hour_and_tenfold_at_once() -> None:
     """One incident, few mails; none late for a flood."""
     told = opened(5)

@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.anomalies.test_series import event
 from tests.replay.driving import Delivered, run, told
 from tests.replay.test_promises import ACCOUNTS, schedules
@@ -18,7 +19,7 @@ from usage_anomaly.anomalies.overrides import BURN_RATE, NONE, TYPES, Overrides,
 from usage_anomaly.anomalies.rules import ORGANIZATION, cap_of, limit_of, rules_of
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.catalog import load as load_catalog
-from usage_anomaly.enrichment.accounts import AccountType
+from usage_anomaly.enrichment.accounts import Account, AccountType
 from usage_anomaly.errors import UnusableInput
 
 KINDS = sorted(kinds_with_limits(load_catalog()))
@@ -144,6 +145,15 @@ def test_no_account_alone_passes_the_organizations_limit(
     assert all(cap * window.buckets <= everyone.limit * window.factor for window in everyone.windows)
     assert cap <= limit_of(catalog, (ACCOUNT, kind), which, given)
     assert not everyone.by_person
+
+
+def test_the_strictest_limit_of_production_silences_no_spread_over_other_accounts(catalog: Catalog) -> None:
+    """One machine in each of 150 development accounts is below the limit of each; five times 0 must not hide it."""
+    accounts = {f"{n:012}": Account(id=f"{n:012}", tags={"AccountType": "development"}) for n in range(1, 151)}
+    calls = [(5, replace(event(n, 2, ids=[f"i-{n}"]), account_id=each)) for n, each in enumerate(accounts)]
+    for limits in (NONE, Overrides({KIND: {"production": 0}})):
+        replay = run(catalog, calls, accounts, limits)
+        assert [pair for pair, rows in replay.told.items() if rows] == [(ORGANIZATION, KIND)]
 
 
 @given(LIMITS, st.sampled_from(KINDS), st.sampled_from(get_args(AccountType)))

@@ -11,6 +11,7 @@ import pytest
 from tests.command.conftest import Command
 from tests.command.test_replay_command import lines, record
 
+from usage_anomaly.alerts.words import number
 from usage_anomaly.errors import UnusableInput
 from usage_anomaly_cli import reading, running
 from usage_anomaly_cli.tune_command import read_changes
@@ -108,6 +109,26 @@ def test_burn_rates_are_tuned_alike(command: Command, case: Path) -> None:
     text = tuned(command, case, "--burn-limit", f"{ACCOUNT}=0.000001", "--limit", "ec2.instances:development=1000")
     assert f"burn rate, {ACCOUNT}: 0.000001 USD/h, now 5; holds for this account" in text
     assert "Then     3 told" in text
+
+
+def test_what_accounts_do_together_is_summed_once(command: Command, tmp_path: Path) -> None:
+    """Seven accounts with fifteen machines each are told, and so is the organization: the dollars are those of 105."""
+    trail = tmp_path / "trail.jsonl"
+    calls = [
+        record("2026-11-05T10:01:00Z", 10 * account + n, recipientAccountId=f"{account:012}")
+        for account in range(1, 8)
+        for n in range(3)
+    ]
+    trail.write_text("\n".join(calls))
+    accounts = tmp_path / "accounts.json"
+    named = [{"id": f"{n:012}", "name": f"p{n}", "tags": {"AccountType": "production"}} for n in range(1, 8)]
+    accounts.write_text(json.dumps(named))
+    options = ("--accounts", accounts, "--limit", "ec2.instances:production=40")
+    result = json.loads(command("tune", trail, *options, "--format", "json").stdout)
+    (whole,) = [each["before"] for each in result["differences"] if each["account_id"] == "organization"]
+    assert (len(result["differences"]), whole["quantity"]) == (8, 105)
+    text = command("tune", trail, *options).stdout
+    assert f"Hidden   8: {number(whole['usd_per_hour'])} USD/h" in text
 
 
 def test_what_becomes_part_of_another_is_not_called_gone(command: Command, case: Path) -> None:

@@ -109,6 +109,42 @@ def test_a_first_use_is_told_once() -> None:
     assert len(extents([*steady(range(25)), *moved])) == 1
 
 
+def group(day: int, count: int, image: str, *, named: bool) -> UsageEvent:
+    """What a group launches at ten; volumes that outlive their instance have no id in the record."""
+    ids = [f"v-{day}-{each}" for each in range(count)] if named else []
+    made = event(day, day * DAY + 600, ids=ids, quantity=count)
+    return replace(made, event_id=f"{image}-{day}", launcher_id="asg", image_id=image)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_new_groups_first_launch_replaces_nothing(named: bool) -> None:
+    """What a record does not name still runs: otherwise fifty such volumes are fewer than the none that ran before."""
+    days = steady(range(20))
+    assert len(extents([*days, group(20, 50, "ami-2", named=named)])) == 1
+    rotated = [group(10, 50, "ami-1", named=named), *days, group(20, 50, "ami-2", named=named)]
+    assert [each.start for each in extents(rotated)] == [FIRST + 10 * BUCKETS_PER_DAY + 120]
+
+
+def test_a_loop_that_a_new_image_breaks_replaces_no_more_than_ran_before() -> None:
+    """Forty fail their check and end, forty more take their place, all day: few run, and hundreds were launched."""
+    calls = [group(10, 40, "ami-1", named=True), *steady(range(20))]
+    for number in range(12):
+        ids = [f"l-{number}-{each}" for each in range(40)]
+        made = event(500 + number, 20 * DAY + 600 + 10 * number, ids=ids)
+        calls.append(replace(made, launcher_id="asg", image_id="ami-2"))
+        calls.append(event(600 + number, 20 * DAY + 606 + 10 * number, ids=ids, direction="release"))
+    assert [each.start for each in extents(calls)][1:] != []
+
+
+def test_much_dearer_machines_replace_none() -> None:
+    """Who may launch can put his machines into a group; what they cost stays news."""
+    small, large = (
+        replace(group(day, 40, image, named=True), usd_per_hour=usd)
+        for day, image, usd in ((10, "ami-1", 4.0), (20, "ami-2", 3_920.0))
+    )
+    assert len(extents([small, *steady(range(20)), large])) == 2
+
+
 def launch(account: int, minute: float, image: str, session: str = "rollout") -> tuple[int, UsageEvent]:
     made = event(account, minute, quantity=1, ids=[f"i-{account}-{minute}"], group="m5.large")
     account_id = f"{account:012}"

@@ -193,6 +193,13 @@ def an_incident_that_goes_on(make: Making) -> None:
     make(NOW + 7 * DAY, [f"z-{n}" for n in range(9)], usd=5.0)
 
 
+def a_relaunch_after_a_late_containment(make: Making) -> None:
+    """Three dear machines are told, end six days later, and three others take their place: no saving pays for those."""
+    make(NOW, [f"p-{n}" for n in range(3)], usd=120.0)
+    make(NOW + 6 * DAY + 60, [f"p-{n}" for n in range(3)], direction="release")
+    make(NOW + 6 * DAY + 70, [f"q-{n}" for n in range(3)], usd=120.0)
+
+
 def more_calls_than_ever(make: Making) -> None:
     """A function is called in a loop: the baseline of a busy kind."""
     for minute in range(0, 60, 5):
@@ -226,6 +233,7 @@ CASES: dict[str, list[Callable[[Making], None]]] = {
     "late": [days_that_come_late],
     "late elsewhere": [a_day_of_something_else_comes_late],
     "an incident": [an_incident_that_goes_on],
+    "a relaunch": [a_relaunch_after_a_late_containment],
 }
 # What a replay opens at the end of each, so that the comparison is one of something.
 OPENED: dict[str, set[Pair]] = {
@@ -238,6 +246,7 @@ OPENED: dict[str, set[Pair]] = {
     "late": {(OTHERS[0], EC2)},  # the first of the late days
     "late elsewhere": {(OTHERS[1], EC2)},
     "an incident": {(ACCOUNT, EC2)},
+    "a relaunch": {(ACCOUNT, EC2)},
 }
 
 
@@ -317,6 +326,13 @@ def test_a_deployment_tells_what_a_replay_tells(catalog: Catalog, table: Table, 
     late = START + timedelta(days=24)
     assert {pair for pair, told in replayed.items() if any(each.alerts[0].at >= late for each in told)} == OPENED[case]
     assert deployed(catalog, table, deliveries).told() == replayed
+
+
+def test_a_relaunch_after_a_late_containment_is_told(catalog: Catalog) -> None:
+    """Else its case above compared one opening with one."""
+    late = START + timedelta(minutes=NOW + 6 * DAY)
+    told = run(catalog, made("a relaunch"), ACCOUNTS).told[ACCOUNT, EC2]
+    assert sum(each.alerts[0].at >= late for each in told) == 1
 
 
 def test_what_became_a_habit_late_is_told_of_no_later_day(catalog: Catalog) -> None:

@@ -17,17 +17,18 @@ from functools import cache, partial
 import msgspec
 
 from usage_anomaly.anomalies.extents import Extent, Extents
-from usage_anomaly.anomalies.life_cycle import Told, View
+from usage_anomaly.anomalies.life_cycle import OUT_OF_PLAY, Told, View
 from usage_anomaly.anomalies.overrides import NONE, Overrides
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, cap_of, releasable, rules_of, told_each
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.coverage import Coverage
+from usage_anomaly.detection.judging import union
 from usage_anomaly.detection.learned import Detectors, Learned
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
 from usage_anomaly.everyone import note_shared, total_of, unusual
 from usage_anomaly.history import MEMORY, History, Kept, cut_of, is_late, know_launchers, series_since
-from usage_anomaly.series import BUCKETS_PER_DAY, Judged, Past, Series, bucket_of, bucket_start
+from usage_anomaly.series import BUCKETS_PER_DAY, Judged, Past, Range, Series, bucket_of, bucket_start
 
 REACH = 3 * BUCKETS_PER_DAY
 JOIN = timedelta(hours=2)
@@ -66,7 +67,10 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be laid out: the first bucket that has to be judged (None: no news), and the told anomalies."""
+    """What is to be laid out: the first bucket that has to be judged (None: no news), and the told anomalies.
+
+    `owned` are the buckets of what was told earlier than judging begins.
+    """
 
     pair: Pair
     which: AccountType
@@ -75,6 +79,7 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     first: int | None
     told: Sequence[Told]
     carried: Sequence[Told]
+    owned: tuple[Range, ...]
     until: datetime
     learned: Sequence[Learned]
 
@@ -110,6 +115,7 @@ def lay_out(
         first=first,
         told=concerned,
         carried=carried,
+        owned=() if first is None else _owned(told, first - REACH),
         until=until,
         learned=learned,
     )
@@ -198,9 +204,15 @@ def _organization(reader: Reader, asked: _Asked) -> Bench:
 def _judge(reader: Reader, asked: _Asked, judged: Judged, first: int) -> list[Extent]:
     """All extents that can be told from three days before the news on."""
     rules = rules_of(reader.catalog, asked.pair, asked.which, reader.overrides, first - MEMORY, first - REACH)
-    extents = Extents(judged, rules, asked.coverage, asked.learned)
+    extents = Extents(judged, rules, asked.coverage, asked.learned, asked.owned)
     extents.refresh(rules.since)
     return extents.all()
+
+
+def _owned(told: Iterable[Told], before: int) -> tuple[Range, ...]:
+    """The buckets before one that belong to told anomalies."""
+    ranges = (each for one in told if one.closed_reason not in OUT_OF_PLAY for each in as_told(one).ranges())
+    return union((), tuple((low, min(high, before - 1)) for low, high in ranges if low < before))
 
 
 def _in_play(extents: Iterable[Extent], asked: _Asked, first: int) -> list[Extent]:

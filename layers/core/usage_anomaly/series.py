@@ -216,7 +216,7 @@ class Series:
         """How much of the use in [low, end] replaces what its group ran before with another image.
 
         A group (Auto Scaling, a node pool) may so double for a while: as many new ones as older ones ran a day before,
-        counting all new ones of the day that still run.
+        counting all new ones of the day that still run, at no more than twice their rate.
         """
         if not self._groups:
             return 0
@@ -227,10 +227,13 @@ class Series:
             last, day = (bisect_left(launches, each, key=_when) for each in (until, first))
             old, known = launches[:day], {each.image_id for each in launches[:day]}
             new = [each for each in launches[day:last] if each.image_id not in known]
-            if new and sum(self._running(each, until) for each in new) <= sum(
-                self._running(each, before) for each in old
+            ran = sum(self._running(each, before) for each in old)
+            if (
+                new
+                and sum(self._running(each, until) for each in new) <= ran
+                and self._as_dear(new, until, old, before)
             ):
-                replaced += sum(self._counted(each) for each in new if each.event_time >= before)
+                replaced += min(ran, sum(self._counted(each) for each in new if each.event_time >= before))
         return replaced
 
     def events(self, low: int, high: int) -> Iterator[UsageEvent]:
@@ -286,9 +289,20 @@ class Series:
         return [each for each in places(event) if not self._tally or each.what != "actor"]
 
     def _running(self, event: UsageEvent, moment: datetime) -> int:
-        """How many of what an event launched had not been seen released at a moment."""
+        """How many of what an event launched had not been seen released at a moment; what it does not name never is."""
         ends = (self._ledger.released_at(each, event.event_time) for each in resources(event))
-        return sum(end is None or end >= moment for end in ends) * event.units_each
+        gone = sum(end is not None and end < moment for end in ends) * event.units_each
+        return max(event.quantity - gone, 0)
+
+    def _as_dear(self, new: Sequence[UsageEvent], until: datetime, old: Sequence[UsageEvent], before: datetime) -> bool:
+        """Whether new ones cost at most twice what older ones do; yes where a price is unknown."""
+        if not all(self._rate(each) for each in (*new, *old)):
+            return True
+        rate, spent = (
+            sum(self._rate(each) * self._running(each, moment) // max(each.quantity, 1) for each in launches)
+            for launches, moment in ((new, until), (old, before))
+        )
+        return rate <= 2 * spent
 
     def _uses(self, key: int) -> Iterator[UsageEvent]:
         events = self._buckets[key].events

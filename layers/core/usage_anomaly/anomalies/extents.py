@@ -61,11 +61,22 @@ class _State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Extents:
-    """The extents of one series, kept up to date as records arrive in any order."""
+    """The extents of one series, kept up to date as records arrive in any order.
 
-    def __init__(self, series: Judged, rules: Rules, coverage: Coverage, learned: Sequence[Learned] = ()) -> None:
+    `owned` are disjoint ranges of extents that ended before the walk judges anything.
+    """
+
+    def __init__(
+        self,
+        series: Judged,
+        rules: Rules,
+        coverage: Coverage,
+        learned: Sequence[Learned] = (),
+        owned: tuple[Range, ...] = (),
+    ) -> None:
         self.series = series
         self._judge = Judge(series, rules, coverage, learned)
+        self._beginning = _State(owned=owned)
         self._states: list[tuple[int, _State]] = []
 
     @property
@@ -83,7 +94,7 @@ class Extents:
         self._judge.forget(bucket)
         while self._states and self._states[-1][0] >= bucket:
             self._states.pop()
-        reached, state = self._states[-1] if self._states else (self.rules.since - 1, _State())
+        reached, state = self._states[-1] if self._states else (self.rules.since - 1, self._beginning)
         for each in self.series.used_since(reached + 1):
             state = _advance(self._judge, state, each)
             self._states.append((each, state))
@@ -92,13 +103,13 @@ class Extents:
 
     def all(self) -> list[Extent]:
         """All extents, told-worthy and recorded, in order of their start."""
-        state = self._states[-1][1] if self._states else _State()
+        state = self._states[-1][1] if self._states else self._beginning
         running = [each for each in (state.open, state.recorded) if each is not None]
         return sorted([*state.ended, *running], key=lambda extent: (extent.start, extent.last_seen))
 
     def compared(self, bucket: int) -> list[Verdict]:
         """Every comparison that was made for the windows that end with `bucket`, in the light of what came before it."""
-        state = next((state for reached, state in reversed(self._states) if reached < bucket), _State())
+        state = next((state for reached, state in reversed(self._states) if reached < bucket), self._beginning)
         return list(self._judge.compared(bucket, _standing(_before(self._judge, state, bucket))))
 
 

@@ -20,7 +20,7 @@ from usage_anomaly.series import Range, bucket_start
 RULE = FIGURES.life_cycle
 QUIET = timedelta(minutes=RULE.quiet_minutes)
 WATERMARK = timedelta(minutes=RULE.watermark_minutes)
-_OUT_OF_PLAY = ("withdrawn", "joined")
+OUT_OF_PLAY = ("withdrawn", "joined")
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +110,7 @@ def step(told: Told, view: View | None, tick: Tick) -> Told:
     late records make it grow, and never says "closed" twice.
     """
     if view is None:
-        return told if told.closed_reason in _OUT_OF_PLAY else _close(told, tick, "withdrawn")
+        return told if told.closed_reason in OUT_OF_PLAY else _close(told, tick, "withdrawn")
     moved = view.last_seen > told.seen[1]
     told = replace(told, seen=(view.start, view.last_seen), excluded=view.excluded)
     if _has_grown(told, view, tick):
@@ -164,13 +164,15 @@ def join(told: Told, survivor: str) -> Told:
 
 
 def due(told: Told, view: View) -> list[Due]:
-    """When the next alerts can be due if nothing else arrives; none for what is closed."""
-    if told.state == "closed":
+    """When the next alerts can be due if nothing else arrives; of what is closed only growth that came late."""
+    if told.closed_reason in OUT_OF_PLAY:
         return []
-    seen = bucket_start(view.last_seen)
     found = []
     if _ratio(told, view) >= RULE.grown_factor:
         found.append(Due(told.alerts[-1].at + timedelta(minutes=RULE.grown_minutes)))
+    if told.state == "closed":
+        return found
+    seen = bucket_start(view.last_seen)
     if told.state == "quiet":
         found.append(Due(_reminder_due(told)))
         over = seen + timedelta(minutes=RULE.expire_minutes)
@@ -185,7 +187,7 @@ def match(told: Sequence[Told], extents: Sequence[tuple[int, int]]) -> tuple[lis
     first, then any overlap, the earlier told before the later. An anomaly left over points to the extent it overlaps (it
     has joined that), else to None (it is withdrawn).
     """
-    candidates = [index for index, each in enumerate(told) if each.closed_reason not in _OUT_OF_PLAY]
+    candidates = [index for index, each in enumerate(told) if each.closed_reason not in OUT_OF_PLAY]
     owners: list[int | None] = [None] * len(extents)
     for fits in (_same_start, _overlaps):
         for place, extent in enumerate(extents):

@@ -17,7 +17,7 @@ Pair = tuple[str, str]  # account id or ORGANIZATION, kind
 def limit_of(catalog: Catalog, pair: Pair, account_type: AccountType, overrides: Overrides = NONE) -> int:
     """The quantity per 10 minutes that is still usual: what somebody set, else the catalog's."""
     if pair[0] == ORGANIZATION:
-        return _limit(catalog, pair, "production", overrides) * FIGURES.organization_factor.factor
+        return _production(catalog, pair[1], overrides) * FIGURES.organization_factor.factor
     return _limit(catalog, pair, account_type, overrides)
 
 
@@ -35,8 +35,7 @@ def cap_of(catalog: Catalog, pair: Pair, account_type: AccountType, overrides: O
 
     The organization's limit is a multiple of the latter, so that no account's own limit lets it pass that alone.
     """
-    most = _limit(catalog, (ORGANIZATION, pair[1]), "production", overrides)
-    return min(limit_of(catalog, pair, account_type, overrides), most)
+    return min(limit_of(catalog, pair, account_type, overrides), _production(catalog, pair[1], overrides))
 
 
 def rules_of(
@@ -78,6 +77,14 @@ def told_each(catalog: Catalog, name: str) -> bool:
 def releasable(catalog: Catalog, name: str) -> bool:
     """Whether anything releases what the series counts; nothing releases a refused call."""
     return catalog.kind_of(name).releasable and not is_attempts(name)
+
+
+def _production(catalog: Catalog, kind: str, overrides: Overrides) -> int:
+    """Production's limit, as all accounts together are judged by it.
+
+    Where somebody set 0, each use of a production account is told by itself; five times nothing would count no account's.
+    """
+    return overrides.limit(kind, ORGANIZATION, "production") or catalog.limit(kind, "production")
 
 
 def _limit(catalog: Catalog, pair: Pair, account_type: AccountType, overrides: Overrides) -> int:

@@ -72,7 +72,8 @@ def profile(counts: Counts, days: Iterable[int], length: int = BUCKETS_PER_HOUR,
 
     `counts(low, high)` gives the used buckets in [low, high] with their quantity; each half hour counts up to `cap`. Hours that
     are unusual themselves are taken down to what was still usual, so that no incident becomes normal; the first look leaves
-    out each half hour's largest day, so that an incident cannot hide itself.
+    out each half hour's largest day, so that an incident cannot hide itself. Whole days are taken as they were: only the cap
+    bounds what an earlier incident adds to them.
     """
     if length == BUCKETS_PER_DAY:
         return _daily({each: sum(_halves(counts, each, 1, cap)) for each in days})

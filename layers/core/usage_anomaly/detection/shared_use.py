@@ -19,7 +19,7 @@ MOST_NAMED = 3
 
 
 def new_spreads(total: CappedTotal, end: int) -> list[Spread]:
-    """What accounts share in the hour that ends with bucket `end` and did not in the 28 days before its day."""
+    """What accounts share in the hour that ends with bucket `end` and did not in the 35 days before its day."""
     until = end - BUCKETS_PER_DAY
     return [
         each
