@@ -8,12 +8,10 @@ from msgspec.structs import replace
 
 from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import Tick, Told
-from usage_anomaly.anomalies.rules import ORGANIZATION, Pair
+from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, learnable
 from usage_anomaly.anomalies.view import gather, nets_unread_launch
 from usage_anomaly.bench import Bench, Reader, as_told, view_of
-from usage_anomaly.catalog import costs_nothing, has_price
 from usage_anomaly.detection import Finding
-from usage_anomaly.detection.learned import summed
 from usage_anomaly.detection.readiness import readiness
 from usage_anomaly.enrichment.compose import Material, bare
 from usage_anomaly.enrichment.expected import usual
@@ -60,10 +58,9 @@ def snapshot(
 
 def _unlearned(reader: Reader, pair: Pair, tick: Tick) -> str | None:
     """Why the learned detectors do not judge a kind in an account, or None."""
-    account_id, name = pair
+    account_id, kind = pair
     if account_id == ORGANIZATION:
         return "of single accounts only"
-    kind = reader.catalog.kind_of(name)
-    if not summed(name, priced=has_price(kind) and not costs_nothing(kind, name)):
+    if not learnable(reader.catalog, kind):
         return "no detector sums it"
     return "not set up" if reader.learned is None else reader.learned.lacks(account_id, tick.minute)

@@ -161,11 +161,6 @@ def read_result(source: Any) -> Learned | Unread:
         return Unread(f"not a result: {error}")
 
 
-def summed(kind: str, *, priced: bool) -> bool:
-    """Whether a detector sums the use of a kind."""
-    return any(each.kind == kind or (each.kind is None and priced) for each in FIGURES.detectors)
-
-
 def sure(finding: Finding) -> bool:
     """Whether a learned finding is enough though no other detector says the same."""
     return finding.score >= FIGURES.alone.grade and finding.confidence >= FIGURES.alone.confidence
@@ -217,20 +212,14 @@ def _learned(document: _Document) -> Learned | Unread:
     region = place.get("region")
     if region is not None and not _REGION.fullmatch(region):
         return Unread(f"a result of {detector.name} that names no region")
-    start, actual = _moment(document.data_start_time), feature.data
-    length = _moment(document.data_end_time) - start
+    length = _moment(document.data_end_time) - _moment(document.data_start_time)
     if not timedelta() < length <= LONGEST:
         return Unread(f"a result of {detector.name} about a window of {length}")
-    past = _value(document.past_values, feature.feature_id)
-    if past is not None and document.approx_anomaly_start_time is not None:
-        start, actual = _moment(document.approx_anomaly_start_time), past
+    start, actual = _seen(document, feature)
     end, executed_at = start + length, _moment(document.execution_end_time)
     if end > executed_at:  # it would be kept in place of what is of today
         return Unread(f"a result of {detector.name} about a window that was not over")
-    likely = max(document.expected_values, key=lambda each: each.likelihood, default=None)
-    expected = None if likely is None else _value(likely.value_list, feature.feature_id)
-    actual = round(actual, 4)
-    expected = None if expected is None else round(max(expected, 0.0), 4)
+    actual, expected = round(actual, 4), _expected(document, feature.feature_id)
     numbers = (actual, expected or 0.0, document.anomaly_grade, document.confidence)
     if actual <= 0 or not all(abs(each) < _MOST for each in numbers):  # nor is what is not a number
         return Unread(f"a result of {detector.name} without a number")
@@ -256,6 +245,20 @@ def _learned(document: _Document) -> Learned | Unread:
             reason=_reason(detector, region, actual, expected, length, document),
         ),
     )
+
+
+def _seen(document: _Document, feature: _Feature) -> tuple[datetime, float]:
+    """The start of the window that was unusual, and what it summed."""
+    past = _value(document.past_values, feature.feature_id)
+    if past is not None and document.approx_anomaly_start_time is not None:
+        return _moment(document.approx_anomaly_start_time), past
+    return _moment(document.data_start_time), feature.data
+
+
+def _expected(document: _Document, feature_id: str) -> float | None:
+    likely = max(document.expected_values, key=lambda each: each.likelihood, default=None)
+    expected = None if likely is None else _value(likely.value_list, feature_id)
+    return None if expected is None else round(max(expected, 0.0), 4)
 
 
 def _reason(
