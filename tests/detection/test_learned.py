@@ -236,6 +236,18 @@ def test_what_is_remembered_is_bounded_and_depends_on_no_order(drawn: list[tuple
     assert len(strong) > MOST_REMEMBERED or {each.key for each in strong} <= {each.key for each in together}
 
 
+def test_of_what_told_anomalies_begin_with_half_a_row_is_kept() -> None:
+    """So many anomalies of one kind must leave room for what is found next."""
+    results = [kept(number, **SURE) for number in range(400)]
+    old = results[200:]
+    starts = {buckets(each.finding)[0] for each in old[::2]}
+    found = remembered(results, NOW, starts)
+    assert len(found) == MOST_REMEMBERED
+    assert sum(each in old for each in found) == MOST_REMEMBERED // 2
+    assert set(results[: MOST_REMEMBERED // 2]) <= set(found)
+    assert remembered(found, NOW, starts) == found
+
+
 def test_what_is_remembered_fits_its_part_of_a_row() -> None:
     """An item of DynamoDB takes 400 kB, 300 of them are what was told."""
     place = [REAL_TIME["entity"][0], {"name": "region", "value": "r" * 20}]

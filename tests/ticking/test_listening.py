@@ -44,6 +44,18 @@ def test_a_flood_of_results_is_bounded_and_keeps_the_rest_going(deployment: Depl
     assert progress.read(table, JOB, Look) == Look(START + timedelta(minutes=SPIKE + 40)), "no key for what is over"
 
 
+def test_a_flood_withdraws_nothing(deployment: Deployment) -> None:
+    """A late record leads back to an anomaly that a result opened, when newer ones have filled the row."""
+    newer = [said(SPIKE + 240 + each / 50, 50.0 + each) for each in range(400)]
+    deployment.detectors.results += newer
+    deployment.ticks(SPIKE + 15, SPIKE + 265, 5)
+    deployment.history.ingest(START + timedelta(minutes=SPIKE + 266), [event(7, SPIKE + 3, ids=["i-late"], usd=0.1)])
+    deployment.ticks(SPIKE + 267, SPIKE + 268)
+    assert deployment.alerts == ["opened", "quiet"]
+    assert len(deployment.row().learned) == MOST_REMEMBERED
+    assert {said(SPIKE - 1), newer[-1]} <= set(deployment.row().learned)
+
+
 def crowd(count: int) -> list[Learned]:
     """So many weak results within the five minutes before the strong one was computed."""
     strong = said(SPIKE - 1)

@@ -85,5 +85,5 @@ def _keep(table: Table, pair: Pair, results: list[Learned], now: datetime) -> No
     kept = False
     while not kept:
         read = rows.load(table, *pair)
-        learned = remembered([*read.learned, *results], now)
+        learned = remembered([*read.learned, *results], now, [each.seen[0] for each in read.told])
         kept = learned == read.learned or rows.save(table, *pair, read, replace(read, learned=learned), [])

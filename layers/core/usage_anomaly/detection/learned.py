@@ -186,18 +186,26 @@ def buckets(finding: Finding) -> Range:
     return bucket_of(finding.window_start), bucket_of(finding.window_end - datetime.resolution)
 
 
-def remembered(results: Iterable[Learned], now: datetime) -> tuple[Learned, ...]:
+def remembered(results: Iterable[Learned], now: datetime, starts: Collection[int] = ()) -> tuple[Learned, ...]:
     """What is kept of the results of one kind in one account, in order of their windows.
 
-    Of too many the sure and then the newest stay: those open anomalies, the others only stand beside one. The order in which
-    results came makes no difference.
+    Of too many the sure and then the newest stay: those open anomalies, the others only stand beside one. Up to half of the
+    places are for the sure ones with whose windows told anomalies begin, in the buckets `starts`: without its own, one would
+    be withdrawn. The order in which results came makes no difference.
     """
     first: dict[str, Learned] = {}
     for each in sorted(results, key=lambda each: each.executed_at):
         if each.finding.window_end > now - REMEMBERED:
             first.setdefault(each.key, each)
     best = sorted(first.values(), key=lambda each: (sure(each.finding), each.finding.window_end, each.key))
-    return tuple(sorted(best[-MOST_REMEMBERED:], key=lambda each: (each.finding.window_end, each.key)))
+    begun = [each for each in best if sure(each.finding) and _touches(each.finding, starts)][-MOST_REMEMBERED // 2 :]
+    others = [each for each in best if each not in begun]
+    return tuple(sorted([*others, *begun][-MOST_REMEMBERED:], key=lambda each: (each.finding.window_end, each.key)))
+
+
+def _touches(finding: Finding, starts: Collection[int]) -> bool:
+    low, high = buckets(finding)
+    return any(low <= each <= high for each in starts)
 
 
 def _learned(document: _Document) -> Learned | Unread:
