@@ -1,14 +1,16 @@
 """What does a tick cost for each touched series, and does it cost more where more is stored?
 
 An organization's usage of five weeks is written into a search server, once and with ten times as many accounts; the same 500
-series get news in both. A fresh process then runs what the functions run: the daily job, and ticks. The state table is one in
-memory, for what is measured is reading and judging; its requests are counted.
+series get news in both. A fresh process then runs what the functions run: the daily job for these, and ticks. The state
+table is one in memory, for what is measured is reading and judging; its requests are counted.
 
     python -m benchmarks.tick http://127.0.0.1:9200
+    python -m benchmarks.tick http://127.0.0.1:9200 --accounts 300 --a-day 18.5
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
 import subprocess
@@ -24,12 +26,14 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from usage_anomaly import catalog as catalogs
+from usage_anomaly.anomalies.rules import Pair
 from usage_anomaly.bench import Reader
-from usage_anomaly.renewing import renew
+from usage_anomaly.history import cut_of
+from usage_anomaly.renewing import make
 from usage_anomaly.search import events, setup
 from usage_anomaly.search.client import connect
 from usage_anomaly.search.history import History
-from usage_anomaly.state import Item
+from usage_anomaly.state import Item, cursor
 from usage_anomaly.ticking import tick
 from usage_anomaly.usage import UsageEvent
 
@@ -38,27 +42,34 @@ DAYS = 36
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "ap-south-1")
 KINDS = ("ec2.instances", "ebs.volumes", "rds.instances", "ecs.tasks", "lambda.invocations")
 TOUCHED = 100  # accounts, of which every kind gets news
-A_DAY = 5.5  # events of a kind in an account
 
 
-def happened(account: int, lot: Random) -> Iterator[UsageEvent]:
+def happened(account: int, a_day: float, lot: Random) -> Iterator[UsageEvent]:
     """Five weeks of an account: launches and releases at working hours, a nightly batch, calls that come all day."""
     for kind in KINDS:
-        running: list[str] = []
+        running: list[tuple[str, str]] = []
         for day in range(DAYS):
-            for number in range(round(lot.gauss(A_DAY, 1.5))):
+            for number in range(round(lot.gauss(a_day, a_day / 4))):
                 hour = 2 if number == 0 else lot.randrange(7, 20)
                 moment = (NOW - timedelta(days=DAYS - day)).replace(hour=hour, minute=lot.randrange(60))
                 yield used(account, kind, moment, lot, running)
 
 
-def used(account: int, kind: str, moment: datetime, lot: Random, running: list[str]) -> UsageEvent:
+def used(account: int, kind: str, moment: datetime, lot: Random, running: list[tuple[str, str]]) -> UsageEvent:
     """One call; two of five releases end what runs longest."""
     busy = kind == "lambda.invocations"
     ends = not busy and len(running) > 3 and lot.random() < 0.4
-    ids = (running.pop(0),) if ends else (f"i-{lot.getrandbits(64):016x}",)
+    made = f"i-{lot.getrandbits(64):016x}", REGIONS[min(3, int(lot.expovariate(2)))]
+    name, region = running.pop(0) if ends else made
     if not busy and not ends:
-        running.append(ids[0])
+        running.append(made)
+    # The pipeline and a few people work in all accounts, from a few offices; applications at home only.
+    role, session = lot.choice(
+        [("deploy", "ci"), ("admin", f"person-{lot.randrange(8)}"), ("app", f"i-{account:017x}")]
+    )
+    address = (
+        f"203.0.113.{lot.randrange(4)}" if role == "admin" else f"10.{account >> 8}.{account & 255}.{lot.randrange(9)}"
+    )
     return UsageEvent(
         event_id=f"{lot.getrandbits(128):032x}",
         event_time=moment,
@@ -66,23 +77,23 @@ def used(account: int, kind: str, moment: datetime, lot: Random, running: list[s
         event_name="Invoke" if busy else "Terminate" if ends else "Run",
         kind=kind,
         account_id=f"{account:012}",
-        region=REGIONS[min(3, int(lot.expovariate(2)))],
+        region=region,
         direction="release" if ends else "use",
         quantity=lot.randrange(1, 40) if busy else 1,
         unit="units",
         group=lot.choice(["m5.large", "m5.xlarge", "c6g.large"]),
         usd_per_hour=None if busy or ends else lot.choice([0.096, 0.192, 0.068]),
         usd=0.0001 if busy else None,
-        actor_arn=f"arn:aws:iam::{account:012}:role/{lot.choice(['deploy', 'admin', 'app'])}",
-        actor_session=f"session-{lot.randrange(50)}",
+        actor_arn=f"arn:aws:iam::{account:012}:role/{role}",
+        actor_session=session,
         actor_type="AssumedRole",
         access_key_id=f"ASIA{lot.randrange(10**9):016}",
         user_agent="Boto3/1.34 md/Botocore#1.34 lang/python#3.12",
-        source_address=f"203.0.113.{lot.randrange(200)}",
-        source_ip=f"203.0.113.{lot.randrange(200)}",
-        image_id=f"ami-{lot.randrange(30):08}",
+        source_address=address,
+        source_ip=address,
+        image_id=f"ami-{lot.randrange(8):08}",
         function_name=f"function-{lot.randrange(6)}" if busy else None,
-        resource_ids=() if busy else ids,
+        resource_ids=() if busy else (name,),
         origin="live",
         catalog_version="benchmark",
     )
@@ -167,13 +178,18 @@ class Watch:
         return float(stats["process"]["cpu"]["total_in_millis"]) / 1_000
 
 
-def write(client: OpenSearch, first: int, last: int) -> int:
-    """Write the past of accounts [first, last), and news of the touched ones where they are new."""
+def write(client: OpenSearch, first: int, last: int, a_day: float) -> int:
+    """Write the past of accounts [first, last)."""
     written = 0
-    stream = (each for account in range(first, last) for each in happened(account, Random(account)))
+    stream = (each for account in range(first, last) for each in happened(account, a_day, Random(account)))
     while part := list(islice(stream, 20_000)):
         written += events.write(client, part, NOW - timedelta(days=1), lambda: 600.0, 400).created
     return written
+
+
+def pairs() -> Iterator[Pair]:
+    """The touched ones."""
+    return ((f"{account:012}", kind) for account in range(TOUCHED) for kind in KINDS)
 
 
 def news(client: OpenSearch, moment: datetime, lot: Random) -> None:
@@ -185,18 +201,22 @@ def news(client: OpenSearch, moment: datetime, lot: Random) -> None:
         for minutes in (3, 7)
     ]
     events.write(client, found, moment, lambda: 600.0, 400)
-    client.indices.refresh(index="usage-*")
+    client.indices.refresh(index="usage-*", params={"request_timeout": 120})
 
 
 def measure(address: str) -> None:
-    """The daily job, then three ticks, each with news of the same 500 series; prints a row of the second and the third."""
+    """What the daily job does for 500 series, then three ticks with news of the same; prints a row of each.
+
+    The first makes the sums of all accounts that are kept.
+    """
     catalog, table = catalogs.load(), Table()
     with connect(address, "none", "") as client:
         history = History(client, lambda kind: catalog.kind_of(kind).keep == "tally")
         reader = Reader(history=history, catalog=catalog, account=lambda _: None, prices_date="2026-11-01")
         watch, lot = Watch(client), Random(time.time_ns())
         watch.begin()
-        made = renew(history, catalog, table, NOW, lambda: 9_000.0).written
+        made = sum(make(history, catalog, pair, cut_of(NOW), whole=False) for pair in pairs())
+        cursor.advance(table, NOW - timedelta(hours=1))
         said = [f"{made:,} pasts in {watch.end()[0]:.0f} s"]
         for number in range(3):
             moment = NOW + timedelta(minutes=10 * number)
@@ -216,21 +236,27 @@ def measure(address: str) -> None:
 
 
 def main() -> None:
-    address = sys.argv[1]
-    if len(sys.argv) > 2:
-        measure(address)
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("address", help="of an OpenSearch with nothing of ours in it")
+    arguments.add_argument("--accounts", default="100,1000", help="to measure with, one after the other")
+    arguments.add_argument("--a-day", type=float, default=5.5, help="events of a kind in an account")
+    arguments.add_argument("--only-measure", action="store_true", help="what was written before")
+    given = arguments.parse_args()
+    if given.only_measure:
+        measure(given.address)
         return
-    with connect(address, "none", "") as client:
+    with connect(given.address, "none", "") as client:
         setup.configure(client)
-        written = 0
-        for last in (TOUCHED, 10 * TOUCHED):
-            first = 0 if last == TOUCHED else TOUCHED
-            written += write(client, first, last)
-            client.indices.refresh(index="usage-*")
+        written = first = 0
+        for last in map(int, given.accounts.split(",")):
+            began = time.perf_counter()
+            written += write(client, first, last, given.a_day)
+            client.indices.refresh(index="usage-*", params={"request_timeout": 120})
             client.indices.delete(index="usage-profiles", ignore_unavailable=True)
-            print(f"{written:,} events of {last:,} accounts", flush=True)
-            command = [sys.executable, "-m", "benchmarks.tick", address, "measure"]
+            print(f"{written:,} events of {last:,} accounts, in {time.perf_counter() - began:.0f} s", flush=True)
+            command = [sys.executable, "-m", "benchmarks.tick", given.address, "--only-measure"]
             subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
+            first = last
 
 
 if __name__ == "__main__":

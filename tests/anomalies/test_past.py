@@ -186,6 +186,37 @@ def test_from_its_cut_on_a_series_answers_as_the_whole_one(
     same(read(events, cut), of(events), cut)
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ROWS, st.integers(0, MEMORY), st.sampled_from([None, 1, 3, 10]))
+def test_series_that_are_read_together_are_those_read_alone(
+    monkeypatch: pytest.MonkeyPatch, rows: list[Row], shift: int, most: int | None
+) -> None:
+    """A tick reads the accounts of a kind at once; what has no room is left to be read alone, and never read in part."""
+    monkeypatch.setattr(history, "MEDIAN_OF", 3)
+    monkeypatch.setattr(resources, "MEDIAN_OF", 3)
+    accounts, cut = ("1", "2", "3", "4"), FIRST + shift
+    events = [replace(each, account_id=accounts[n % 3]) for n, each in enumerate(made_all(rows))]
+    kept = MemoryHistory()
+    kept.ingest(START, events)
+    whole = {each: of([event for event in events if event.account_id == each]) for each in accounts}
+    pasts = {
+        each: of([event for event in events if event.account_id == each and bucket_of(event.event_time) < cut]).past(
+            cut, MEMORY
+        )
+        for each in accounts
+    }
+    end = START + timedelta(days=DAYS + 1)
+    found = series_since(kept, frozenset(accounts), KIND, cut, end, tally=False, pasts=pasts, most=most)
+    behind = [each.account_id for each in events if bucket_of(each.event_time) >= cut]
+    if most is None or len(behind) < most:
+        assert list(found) == list(accounts)
+    else:
+        assert list(found) == [each for each in accounts if sum(other <= each for other in behind) < most]
+    for account_id, series in found.items():
+        know_launchers(kept, account_id, KIND, series)
+        same(series, whole[account_id], cut)
+
+
 @given(ROWS, st.lists(st.integers(0, MEMORY), min_size=2, max_size=4))
 def test_a_past_made_of_a_past_is_that_of_all_events(rows: list[Row], shifts: list[int]) -> None:
     """The daily job goes on from yesterday's past and reads one more day."""

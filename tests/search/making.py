@@ -6,6 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from opensearchpy import OpenSearch
+
+from usage_anomaly.history import Kept
+from usage_anomaly.search import profiles
+from usage_anomaly.search.client import Wait
 from usage_anomaly.usage import UsageEvent
 
 NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
@@ -38,3 +43,9 @@ def plenty() -> float:
 
 def at_once(seconds: float) -> None:
     """Waiting in a test."""
+
+
+def kept(client: OpenSearch, account_id: str, kind: str, wait: Wait = at_once) -> Kept:
+    """The past of one pair."""
+    (found,) = profiles.read(client, [account_id], kind, wait)
+    return found

@@ -13,7 +13,7 @@ from tests.search.serving import LOOPBACK
 from tests.search.test_history import OTHERS, put
 from tests.ticking.conftest import MemoryHistory
 
-from usage_anomaly.history import Wanted
+from usage_anomaly.history import Wanted, Whose
 from usage_anomaly.search import earlier as searching
 from usage_anomaly.search.earlier import earlier
 from usage_anomaly.usage import UsageEvent
@@ -42,6 +42,7 @@ def mixed() -> list[UsageEvent]:
 
 
 MIXED = mixed()
+WHOSE: list[Whose] = [ACCOUNT, OTHERS[0], frozenset([ACCOUNT, OTHERS[0]]), frozenset([*OTHERS, "nobody"]), None]
 NAMES = st.frozensets(st.sampled_from([f"i-{n}" for n in (0, 1, 2, 10)] + ["i-1:/dev/sda1", "nobody"]), max_size=4)
 WANTED = st.builds(
     Wanted,
@@ -54,8 +55,12 @@ WANTED = st.builds(
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(WANTED, st.sampled_from([ACCOUNT, OTHERS[0], None]), st.sampled_from([1, 7, 1_000]))
-def test_the_index_gives_what_memory_gives(client: OpenSearch, wanted: Wanted, whose: str | None, page: int) -> None:
+@given(
+    WANTED,
+    st.sampled_from([ACCOUNT, frozenset([ACCOUNT, OTHERS[0]]), frozenset([OTHERS[0], OTHERS[1], "nobody"]), None]),
+    st.sampled_from([1, 7, 1_000]),
+)
+def test_the_index_gives_what_memory_gives(client: OpenSearch, wanted: Wanted, whose: Whose, page: int) -> None:
     """A deployment and the tests of its ticks read the same of the past."""
     if not client.indices.exists(index="usage-events-2026.11.25"):
         put(client, MIXED)

@@ -102,9 +102,28 @@ def test_history_is_read_to_its_last_page(client: OpenSearch, page: int) -> None
     ahead = [event(100 + number, number) for number in range(5)]
     outside = [event(200, 60), event(201, -0.001), event(202, 1, kind="ebs.volumes"), event(203, 1, account_id="x")]
     put(client, [*same, *ahead, *outside])
-    found = history.events(client, ACCOUNT, "ec2.instances", START, END, page=page)
+    found = list(history.events(client, ACCOUNT, "ec2.instances", START, END, page=page))
     wanted = sorted([*same, *ahead], key=lambda each: (each.event_time, each.event_id, each.group or ""))
     assert found == wanted
+
+
+@pytest.mark.parametrize("tally", [False, True])
+@pytest.mark.parametrize("page", [1, 3, 1_000])
+def test_the_events_of_several_accounts_come_account_after_account(client: OpenSearch, tally: bool, page: int) -> None:
+    """Read together they are what is read of each; whose last page is missing can so be told by the account."""
+    same = [event(number // 2, number % 4, group=(None, "m5.large")[number % 2]) for number in range(12)]
+    others = [event(50 + number, 9 - number % 5, account_id=OTHERS[number % 3 % 2]) for number in range(9)]
+    put(client, [*others, *same, event(99, 1, account_id="elsewhere")])
+    accounts = sorted([ACCOUNT, *OTHERS])
+    alone = [
+        each
+        for account_id in accounts
+        for each in history.events(client, account_id, "ec2.instances", START, END, tally=tally, page=page)
+    ]
+    whose = frozenset([*accounts, "nobody"])
+    assert list(history.events(client, whose, "ec2.instances", START, END, tally=tally, page=page)) == alone
+    assert {each.account_id for each in alone} == set(accounts)
+    assert sum(each.quantity for each in alone) == 21
 
 
 def test_bounds_are_kept_finer_than_a_millisecond(client: OpenSearch) -> None:
@@ -135,7 +154,7 @@ def test_busy_kinds_come_back_merged_as_in_memory(client: OpenSearch, page: int)
         for number in range(300)
     ]
     put(client, batch)
-    found = history.events(client, ACCOUNT, "lambda.invocations", START, END, tally=True, page=page)
+    found = list(history.events(client, ACCOUNT, "lambda.invocations", START, END, tally=True, page=page))
     in_memory = Series(tally=True)
     for each in batch:
         in_memory.add(each)
@@ -257,7 +276,7 @@ def test_a_span_of_many_days_is_read_whole(client: OpenSearch, monkeypatch: pyte
     batch = [event(day, -1_440 * day) for day in range(6)]
     put(client, batch)
     found = history.events(client, ACCOUNT, "ec2.instances", START - timedelta(days=4), START + timedelta(hours=1))
-    assert found == batch[4::-1]
+    assert list(found) == batch[4::-1]
 
 
 def test_a_span_names_the_days_it_touches() -> None:

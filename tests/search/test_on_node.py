@@ -14,7 +14,7 @@ from tests.search.serving import LOOPBACK
 from usage_anomaly.search import history, indexes, setup
 from usage_anomaly.search.client import SearchRefused, read
 from usage_anomaly.search.events import write
-from usage_anomaly.search.paging import PAGE
+from usage_anomaly.search.paging import MOST_BUCKETS
 from usage_anomaly.usage import UsageEvent
 
 pytestmark = [LOOPBACK, pytest.mark.node, pytest.mark.parametrize("url", ["node"], indirect=True)]
@@ -42,7 +42,7 @@ def requests(bare: OpenSearch, monkeypatch: pytest.MonkeyPatch) -> list[Request]
 @pytest.fixture
 def tight(client: OpenSearch) -> Iterator[OpenSearch]:
     """A cluster that takes no request of more buckets than one page of ours; a domain takes 65,535 unless told otherwise."""
-    limit = {"search.max_buckets": PAGE}
+    limit = {"search.max_buckets": MOST_BUCKETS}
     client.cluster.put_settings(body={"transient": limit})
     yield client
     client.cluster.put_settings(body={"transient": dict.fromkeys(limit)})
@@ -65,16 +65,16 @@ def test_twelve_thousand_series_are_read_to_the_last_within_the_limit_on_buckets
     assert {(each.account_id, each.first) for each in touched} == {(each.account_id, each.event_time) for each in batch}
     assert len(touched) == SERIES
     pages = [len(answer["aggregations"]["page"]["buckets"]) for _, _, answer in requests]
-    assert pages == [PAGE] * (SERIES // PAGE) + [0]
+    assert pages == [MOST_BUCKETS, MOST_BUCKETS, SERIES - 2 * MOST_BUCKETS]
     assert len(list(history.totals(tight, "ec2.instances", START, END))) == SERIES
 
 
 @pytest.mark.parametrize("way", ["terms", "composite"])
 def test_a_search_of_too_many_buckets_is_refused_at_once_and_says_so(tight: OpenSearch, way: str) -> None:
     """OpenSearch answers it as if it were busy: tried again it would fail for ever, and the tick with it."""
-    write(tight, series(PAGE + 1), NOW, plenty, 36)
+    write(tight, series(MOST_BUCKETS + 1), NOW, plenty, 36)
     tight.indices.refresh(index=indexes.ALL_EVENTS)
-    field, size = {"field": "account_id"}, PAGE + 1
+    field, size = {"field": "account_id"}, MOST_BUCKETS + 1
     ways = {
         "terms": {"terms": {**field, "size": size}},
         "composite": {"composite": {"size": size, "sources": [{"it": {"terms": field}}]}},
@@ -91,7 +91,7 @@ def test_the_events_of_twelve_thousand_accounts_are_read_to_the_last(tight: Open
     batch = series(SERIES)
     write(tight, batch, NOW, plenty, 36)
     tight.indices.refresh(index=indexes.ALL_EVENTS)
-    found = history.events(tight, None, "ec2.instances", START, END, tally=tally)
+    found = list(history.events(tight, None, "ec2.instances", START, END, tally=tally))
     assert {each.event_id for each in found} == {each.event_id for each in batch}
     assert len(found) == SERIES
 
@@ -119,4 +119,4 @@ def test_a_wrong_type_is_refused_with_its_reason_and_the_rest_of_the_batch_kept(
     assert refused == poison
     assert reason.startswith("mapper_parsing_exception: failed to parse field [quantity] of type [long]")
     client.indices.refresh(index=indexes.ALL_EVENTS)
-    assert len(history.events(client, ACCOUNT, "ec2.instances", START, END)) == 3
+    assert len(list(history.events(client, ACCOUNT, "ec2.instances", START, END))) == 3

@@ -20,4 +20,4 @@ def test_the_named_cluster_takes_the_set_up_and_usage(with_plugin: OpenSearch) -
     assert write(with_plugin, [event(1)], NOW, plenty, 36).created == 1
     with_plugin.indices.refresh(index="usage-events-*")
     hour = timedelta(hours=1)
-    assert history.events(with_plugin, ACCOUNT, "ec2.instances", NOW - hour, NOW + hour) == [event(1)]
+    assert list(history.events(with_plugin, ACCOUNT, "ec2.instances", NOW - hour, NOW + hour)) == [event(1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from opensearchpy import OpenSearch
-from tests.search.making import ACCOUNT
+from tests.search.making import ACCOUNT, kept
 from tests.search.serving import LOOPBACK
 
 from usage_anomaly.history import Kept
@@ -44,11 +44,11 @@ def test_the_pasts_of_pairs_that_are_no_more_go_too(client: OpenSearch) -> None:
         )
     client.indices.refresh(index="usage-profiles")
     assert forget(client, NOW, 36) == ["2 of usage-profiles"]
-    kept = [age for age in (5, 59, 61, 200) if profiles.read(client, f"account-{age}", "ec2.instances").past]
-    assert kept == [5, 59]
+    left = [age for age in (5, 59, 61, 200) if kept(client, f"account-{age}", "ec2.instances").past]
+    assert left == [5, 59]
 
 
 def test_an_empty_cluster_has_nothing_to_forget(bare: OpenSearch) -> None:
     """The first run comes before the first event."""
     assert forget(bare, NOW, 36) == []
-    assert profiles.read(bare, ACCOUNT, "ec2.instances") == Kept()
+    assert kept(bare, ACCOUNT, "ec2.instances") == Kept()

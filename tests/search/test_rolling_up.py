@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from moto import mock_aws
 from opensearchpy import OpenSearch
-from tests.search.making import ACCOUNT, NOW, event
+from tests.search.making import ACCOUNT, NOW, event, kept
 from tests.search.serving import LOOPBACK
 from tests.search.test_history import put
 from tests.ticking.conftest import make_table
@@ -18,7 +18,6 @@ from tests.ticking.conftest import make_table
 from usage_anomaly import rolling_up
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.rolling_up import Report, Stores, run
-from usage_anomaly.search import profiles
 from usage_anomaly.search.client import SearchUnavailable
 from usage_anomaly.search.history import History
 from usage_anomaly.series import bucket_of
@@ -56,7 +55,7 @@ def test_one_run_sums_up_remembers_and_forgets(stores: Stores, catalog: Catalog)
     report = run(stores, catalog, 36, FIRST, plenty)
     assert report == Report(hours=9, pasts=1, deleted=("usage-events-2026.01.01",))
     assert len(rolled_up(stores.client)) == 9
-    past = profiles.read(stores.client, ACCOUNT, "ec2.instances").past
+    past = kept(stores.client, ACCOUNT, "ec2.instances").past
     assert past is not None
     assert past.cut == bucket_of((NOW - timedelta(days=5)).replace(hour=0, minute=0))
     assert [quantity for _, quantity, _ in past.used] == [1, 1, 1]
@@ -93,7 +92,7 @@ def test_a_step_that_fails_holds_up_no_other(stores: Stores, catalog: Catalog, m
     monkeypatch.setattr(rolling_up, "roll_up", away)
     with pytest.raises(SearchUnavailable):
         run(stores, catalog, 36, FIRST, plenty)
-    assert profiles.read(stores.client, ACCOUNT, "ec2.instances").past is not None
+    assert kept(stores.client, ACCOUNT, "ec2.instances").past is not None
     monkeypatch.undo()
     assert run(stores, catalog, 36, LATER, plenty).hours == 9
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
+from operator import attrgetter
 
 import boto3
 import pytest
@@ -14,7 +15,7 @@ from usage_anomaly.anomalies.rules import Pair
 from usage_anomaly.bench import Reader
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.enrichment.accounts import Account
-from usage_anomaly.history import Doer, Kept, PastOvertaken, Wanted
+from usage_anomaly.history import Doer, Kept, PastOvertaken, Wanted, Whose
 from usage_anomaly.series import Past, bucket_of, bucket_start
 from usage_anomaly.state import Table
 from usage_anomaly.totals import Trait, traits
@@ -60,25 +61,24 @@ class MemoryHistory:
     def newest_ingest(self) -> datetime | None:
         return max((moment for moment, each in self.rows.values() if each.origin != "backfill"), default=None)
 
-    def days(self, account_id: str | None, until: datetime | None = None) -> list[datetime]:
+    def days(self, whose: Whose, until: datetime | None = None) -> list[datetime]:
         times: dict[date, datetime] = {}
         for moment, event in self.rows.values():
             there = until is None or moment <= until or event.origin == "backfill"
-            if account_id in (None, event.account_id) and there:
+            if _is_of(event, whose) and there:
                 day = event.event_time.date()
                 times[day] = min(event.event_time, times.get(day, event.event_time))
         return sorted(times.values())
 
-    def kinds(self, account_id: str | None, since: datetime) -> list[str]:
-        events = (each for _, each in self.rows.values() if account_id in (None, each.account_id))
+    def kinds(self, whose: Whose, since: datetime) -> list[str]:
+        events = (each for _, each in self.rows.values() if _is_of(each, whose))
         return sorted({each.kind for each in events if each.event_time >= since})
 
-    def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> Iterator[UsageEvent]:
-        for _, event in self.rows.values():
-            if event.kind == kind and account_id in (None, event.account_id) and start <= event.event_time < end:
-                yield event
+    def events(self, whose: Whose, kind: str, start: datetime, end: datetime) -> list[UsageEvent]:
+        found = (each for _, each in self.rows.values() if each.kind == kind and start <= each.event_time < end)
+        return sorted((each for each in found if _is_of(each, whose)), key=attrgetter("account_id"))
 
-    def doers(self, kind: str, start: datetime, end: datetime, trait: Trait | None = None) -> list[Doer]:
+    def doers(self, kind: str, start: datetime, end: datetime, having: Collection[Trait] | None = None) -> list[Doer]:
         found = [
             Doer(
                 account_id=each.account_id,
@@ -92,17 +92,20 @@ class MemoryHistory:
             for each in self.events(None, kind, start, end)
             if each.quantity and each.direction != "release"
         ]
-        wanted = {each for each in found if trait is None or trait in traits(each)}
+        wanted = {each for each in found if having is None or any(trait in having for trait in traits(each))}
         return sorted(wanted, key=lambda each: each.start, reverse=True)
 
-    def earlier(self, account_id: str | None, kind: str, before: datetime, wanted: Wanted) -> list[UsageEvent]:
-        known = [each for each in self.events(account_id, kind, BEGINNING, before) if _is_wanted(each, wanted)]
-        launches = [each for each in self.events(account_id, kind, BEGINNING, before) if _is_rated(each)]
+    def earlier(self, whose: Whose, kind: str, before: datetime, wanted: Wanted) -> list[UsageEvent]:
+        known = [each for each in self.events(whose, kind, BEGINNING, before) if _is_wanted(each, wanted)]
+        launches = [each for each in self.events(whose, kind, BEGINNING, before) if _is_rated(each)]
         launches.sort(key=lambda each: (each.event_time, each.event_id, each.group or ""))
         return [*known, *(launches[-wanted.rated :] if wanted.rated else [])]
 
     def past(self, account_id: str, kind: str) -> Kept:
         return self.pasts.get((account_id, kind), Kept())
+
+    def kept(self, account_ids: Sequence[str], kind: str) -> list[Kept]:
+        return [self.past(each, kind) for each in account_ids]
 
     def keep_past(self, account_id: str, kind: str, past: Past, kept: Kept) -> None:
         stands = self.past(account_id, kind).version
@@ -117,6 +120,10 @@ class MemoryHistory:
                 key = (event.account_id, bucket_start(bucket_of(event.event_time)))
                 sums[key] = sums.get(key, 0) + event.quantity
         yield from ((account_id, moment, quantity) for (account_id, moment), quantity in sums.items())
+
+
+def _is_of(event: UsageEvent, whose: Whose) -> bool:
+    return whose is None or event.account_id in ((whose,) if isinstance(whose, str) else whose)
 
 
 def _is_wanted(event: UsageEvent, wanted: Wanted) -> bool:

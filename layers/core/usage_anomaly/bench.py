@@ -26,12 +26,25 @@ from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection.judging import union
 from usage_anomaly.detection.learned import Detectors, Learned
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
-from usage_anomaly.everyone import note_shared, total_of, unusual
+from usage_anomaly.enrichment.expected import usual
+from usage_anomaly.everyone import is_much, is_ready, note_shared, total_of, total_with
 from usage_anomaly.history import MEMORY, History, Kept, cut_of, is_late, know_launchers, series_since
-from usage_anomaly.series import BUCKETS_PER_DAY, Judged, Past, Range, Series, bucket_of, bucket_start
+from usage_anomaly.series import (
+    BUCKETS_PER_DAY,
+    BUCKETS_PER_HOUR,
+    NEVER,
+    Judged,
+    Past,
+    Range,
+    Series,
+    bucket_of,
+    bucket_start,
+)
+from usage_anomaly.totals import CappedTotal
 
 REACH = 3 * BUCKETS_PER_DAY
 JOIN = timedelta(hours=2)
+MOST_EVENTS = 10_000  # read together: some 20 MB
 
 
 class Reader(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,10 +79,24 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
         return [(each.start, each.last_seen) for each in self.extents]
 
 
-class _Asked(msgspec.Struct, frozen=True, kw_only=True):
+class _Before(msgspec.Struct, frozen=True, kw_only=True):
+    """The use of all accounts before a cut."""
+
+    history: History
+    kind: str
+    cut: int
+
+    def quantity(self, low: int, high: int) -> int:
+        if low >= self.cut:
+            return 0
+        read = self.history.totals(self.kind, bucket_start(low), bucket_start(min(high + 1, self.cut)))
+        return sum(quantity for *_, quantity in read)
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be laid out: the first bucket that has to be judged (None: no news), and the told anomalies.
 
-    `owned` are the buckets of what was told earlier than judging begins.
+    `which` sets the limits; `owned` are the buckets of what was told earlier than judging begins.
     """
 
     pair: Pair
@@ -91,9 +118,31 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
         """Where what is told begins, the judged and the carried."""
         return [each.seen[0] for each in (*self.told, *self.carried)]
 
+    @property
+    def late(self) -> bool:
+        """Whether the news may be missing in a past that is kept."""
+        return self.news is not None and is_late(self.news, self.until)
 
-def lay_out(
-    reader: Reader,
+    def before(self, kept: Past | None) -> Past | None:
+        """What the series is read behind: the past that is kept, where that ends before all that is asked for and is not
+        older than what would be read without. None where nothing is to be read."""
+        begins = [*self.starts()] if self.first is None else [self.first, *self.starts()]
+        if not begins:
+            return None
+        whole = Past(cut=min(begins) - MEMORY)
+        judged_with = [*self.starts()] if self.first is None else [self.first - REACH - BUCKETS_PER_DAY, *self.starts()]
+        usable = kept is not None and not self.late and whole.cut <= kept.cut <= min(judged_with)
+        return kept if usable else whole
+
+
+class Read(msgspec.Struct, frozen=True):
+    """What was read of an account: its past as it is kept, and its series."""
+
+    kept: Kept
+    series: Series
+
+
+def ask(
     pair: Pair,
     which: AccountType,
     coverage: Coverage,
@@ -101,13 +150,13 @@ def lay_out(
     told: Sequence[Told],
     until: datetime,
     learned: Sequence[Learned] = (),
-) -> Bench:
-    """Read one pair, and judge it from the earliest news on if there are any. `which` sets the limits; `learned` is what the
-    learned detectors said of it."""
+) -> Asked:
+    """What has to be laid out of a pair with news since a time, or with none (None), and with these told anomalies;
+    `learned` is what the learned detectors said of it."""
     first = None if news is None else bucket_of(_reaching_back(news, told))
     concerned = [each for each in told if first is not None and each.seen[1] >= first]
     carried = [each for each in told if each.state != "closed" and each not in concerned]
-    asked = _Asked(
+    return Asked(
         pair=pair,
         which=which,
         coverage=coverage,
@@ -119,13 +168,48 @@ def lay_out(
         until=until,
         learned=learned,
     )
-    return _organization(reader, asked) if pair[0] == ORGANIZATION else _account(reader, asked)
+
+
+def read_together(reader: Reader, asked: Sequence[Asked], most: int | None = MOST_EVENTS) -> dict[Pair, Read]:
+    """The series of accounts, all of one kind; those for which so many events have no room are left out."""
+    if not asked:
+        return {}
+    kind, end = asked[0].pair[1], asked[0].end
+    accounts = [each.pair[0] for each in asked]
+    kept = dict(zip(accounts, reader.history.kept(accounts, kind), strict=True))
+    behind: defaultdict[int, dict[str, Past]] = defaultdict(dict)
+    for each in asked:
+        past = each.before(kept[each.pair[0]].past)
+        if past is not None:
+            behind[past.cut][each.pair[0]] = past
+    tally = reader.catalog.kind_of(kind).keep == "tally"
+    read: dict[Pair, Read] = {}
+    for cut, pasts in behind.items():
+        found = series_since(reader.history, frozenset(pasts), kind, cut, end, tally=tally, pasts=pasts, most=most)
+        read |= {(account_id, kind): Read(kept[account_id], series) for account_id, series in found.items()}
+    return read
+
+
+def lay_out(reader: Reader, asked: Asked, read: Read | None = None) -> Bench:
+    """Judge a pair from the earliest news on if there are any; an account's series is read if it was not yet."""
+    if asked.pair[0] == ORGANIZATION:
+        return _organization(reader, asked)
+    read = read or read_together(reader, [asked], None).get(asked.pair)
+    return Bench(pair=asked.pair, coverage=asked.coverage) if read is None else _account(reader, asked, read)
 
 
 def view_of(reader: Reader, bench: Bench, extent: Extent) -> View:
     """How an extent stands now."""
     name, catalog = bench.pair[1], reader.catalog
     return view(bench.members, extent, releasable=releasable(catalog, name), each=told_each(catalog, name))
+
+
+def usual_of(reader: Reader, bench: Bench, extent: Extent) -> float | None:
+    """How much of an extent is usual at its time of the day. Of all accounts only the spans that say so are read."""
+    if bench.pair[0] != ORGANIZATION:
+        return usual(bench.members, extent, bench.coverage)
+    before = _Before(history=reader.history, kind=bench.pair[1], cut=bench.members[0].cut if bench.members else NEVER)
+    return usual([*bench.members, before], extent, bench.coverage)
 
 
 def as_told(told: Told) -> Extent:
@@ -140,25 +224,13 @@ def as_told(told: Told) -> Extent:
     )
 
 
-def _account(reader: Reader, asked: _Asked) -> Bench:
-    """One account's series, from the cut of its past on where that lies before all that is asked for."""
-    (account_id, kind), first = asked.pair, asked.first
-    begins = asked.starts() if first is None else [first, *asked.starts()]
-    if not begins:
-        return Bench(pair=asked.pair, coverage=asked.coverage)
-    kept = reader.history.past(account_id, kind)
-    whole = Past(cut=min(begins) - MEMORY)
-    judged_with = asked.starts() if first is None else [first - REACH - BUCKETS_PER_DAY, *asked.starts()]
-    late = asked.news is not None and is_late(asked.news, asked.until)
-    past = kept.past if not late and _reaches(kept.past, whole.cut, min(judged_with)) else None
-    tally = reader.catalog.kind_of(kind).keep == "tally"
-    used = past or whole
-    found = series_since(reader.history, account_id, kind, used.cut, asked.end, tally=tally, pasts={account_id: used})
-    series = found[account_id]
+def _account(reader: Reader, asked: Asked, read: Read) -> Bench:
+    """What one account's series tells."""
+    (account_id, kind), first, series = asked.pair, asked.first, read.series
     extents = [] if first is None else _judge(reader, asked, series, first)
     if first is not None and extents and know_launchers(reader.history, account_id, kind, series):
         extents = _judge(reader, asked, series, first)
-    renew = late or kept.past is None
+    renew = asked.late or read.kept.past is None
     return Bench(
         pair=asked.pair,
         coverage=asked.coverage,
@@ -167,29 +239,29 @@ def _account(reader: Reader, asked: _Asked) -> Bench:
         told=asked.told,
         carried=asked.carried,
         renewed=series.past(cut_of(asked.until), MEMORY) if renew else None,
-        kept=kept,
+        kept=read.kept,
     )
 
 
-def _reaches(past: Past | None, low: int, high: int) -> bool:
-    """Whether a past ends where all that is asked for lies behind it, and is not older than what would be read without."""
-    return past is not None and low <= past.cut <= high
-
-
-def _organization(reader: Reader, asked: _Asked) -> Bench:
+def _organization(reader: Reader, asked: Asked) -> Bench:
     """All accounts' sums where anything is unusual or was told; their series where something is told."""
     kind, first = asked.pair[1], asked.first
     extents: list[Extent] = []
     cap = cache(partial(_cap, reader, kind))
     shares = reader.catalog.kind_of(kind).keep != "tally"  # a busy kind's callers are too many
     rules = rules_of(reader.catalog, asked.pair, asked.which, reader.overrides)
-    if first is not None and (
-        asked.told or unusual(reader.history, kind, cap, rules, asked.coverage, first, asked.end, shares=shares)
-    ):
-        total = total_of(reader.history, kind, cap, first - MEMORY, asked.end)
-        if shares:
-            note_shared(reader.history, kind, total, first - REACH, asked.end)
-        extents = _in_play(_judge(reader, asked, total, first), asked, first)
+    kept, renewed = Kept(), None
+    if first is not None:
+        lately = total_of(reader.history, kind, cap, Past(cut=first - BUCKETS_PER_HOUR), asked.end)
+        ready = shares and is_ready(lately, asked.coverage, first)
+        new = ready and note_shared(reader.history, kind, CappedTotal(), first, asked.end)
+        if new or asked.told or is_much(lately, rules, first):
+            (kept,) = reader.history.kept([ORGANIZATION], kind)
+            news = first if asked.news is None else bucket_of(asked.news)
+            total, renewed = total_with(reader.history, kind, cap, kept.past, first, news, asked.end)
+            if new or (shares and asked.told):
+                note_shared(reader.history, kind, total, first - REACH, asked.end)
+            extents = _in_play(_judge(reader, asked, total, first), asked, first)
     starts = [*asked.starts(), *(each.start for each in extents)]
     return Bench(
         pair=asked.pair,
@@ -198,10 +270,12 @@ def _organization(reader: Reader, asked: _Asked) -> Bench:
         extents=extents,
         told=asked.told,
         carried=asked.carried,
+        renewed=renewed,
+        kept=kept,
     )
 
 
-def _judge(reader: Reader, asked: _Asked, judged: Judged, first: int) -> list[Extent]:
+def _judge(reader: Reader, asked: Asked, judged: Judged, first: int) -> list[Extent]:
     """All extents that can be told from three days before the news on."""
     rules = rules_of(reader.catalog, asked.pair, asked.which, reader.overrides, first - MEMORY, first - REACH)
     extents = Extents(judged, rules, asked.coverage, asked.learned, asked.owned)
@@ -215,7 +289,7 @@ def _owned(told: Iterable[Told], before: int) -> tuple[Range, ...]:
     return union((), tuple((low, min(high, before - 1)) for low, high in ranges if low < before))
 
 
-def _in_play(extents: Iterable[Extent], asked: _Asked, first: int) -> list[Extent]:
+def _in_play(extents: Iterable[Extent], asked: Asked, first: int) -> list[Extent]:
     """The telling extents that end at or after the first bucket with news, or that were told."""
     return [each for each in extents if each.telling and (each.last_seen >= first or _was_told(each, asked.told))]
 
@@ -239,11 +313,6 @@ def _cap(reader: Reader, kind: str, account_id: str) -> int:
 
 
 def _members(reader: Reader, kind: str, cut: int, end: datetime) -> list[Series]:
-    """The series of every account with use, by account id; before the cut their sums only."""
-    used: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
-    for account_id, start, quantity in reader.history.totals(kind, bucket_start(cut - MEMORY), bucket_start(cut)):
-        used[account_id].append((bucket_of(start), quantity, 0))
-    pasts = {each: Past(cut=cut, used=tuple(sorted(rows))) for each, rows in used.items()}
+    """The series of every account with use since a bucket, by account id."""
     tally = reader.catalog.kind_of(kind).keep == "tally"
-    found = series_since(reader.history, None, kind, cut, end, tally=tally, pasts=pasts)
-    return list(found.values())
+    return list(series_since(reader.history, None, kind, cut, end, tally=tally, pasts={}).values())

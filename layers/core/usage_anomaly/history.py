@@ -7,8 +7,9 @@ days, however long it has been used, and still answers as if all of it had been 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Protocol
 
 import msgspec
@@ -25,7 +26,7 @@ CUT_DAYS = 5  # a past ends so many days before today, UTC
 LATE_DAYS = 4  # what is older is told by a past already, or by the one that is made next: one day to spare
 MEMORY = MEMORY_DAYS * BUCKETS_PER_DAY
 
-Whose = str | None  # an account id, or None for all accounts
+Whose = str | frozenset[str] | None  # an account id, several, or None for all accounts
 
 
 class Touched(Protocol):
@@ -80,10 +81,11 @@ class History(Protocol):
     """The usage events that were ingested, without backfilled ones where news are asked for; spans are [start, end), UTC.
 
     `days` gives the time of the first event, and one time of each further day that has any, of all that came in or of what
-    came in up to `until` or was backfilled; `kinds` what was used since a time. `totals` gives account, start of
-    bucket and quantity of every bucket with use. `doers` gives what was used or refused, no releases, the newest first; at
-    least all of it that has a trait. `earlier` gives what is wanted of the time before, each event at least once.
-    `keep_past` raises PastOvertaken if somebody else wrote since `kept` was read.
+    came in up to `until` or was backfilled; `kinds` what was used since a time. `events` come account after account.
+    `totals` gives account, start of bucket and quantity of every bucket with use. `doers` gives what was used or refused, no
+    releases; at least all of it that has one of the traits. `earlier` gives what is wanted of the time before, each event
+    at least once. `kept` gives one past for each account; `keep_past` raises PastOvertaken if somebody else wrote since
+    `kept` was read.
     """
 
     def touched(self, since: datetime, until: datetime) -> Sequence[Touched]: ...
@@ -92,9 +94,11 @@ class History(Protocol):
     def kinds(self, whose: Whose, since: datetime) -> Iterable[str]: ...
     def events(self, whose: Whose, kind: str, start: datetime, end: datetime) -> Iterable[UsageEvent]: ...
     def totals(self, kind: str, start: datetime, end: datetime) -> Iterable[tuple[str, datetime, int]]: ...
-    def doers(self, kind: str, start: datetime, end: datetime, trait: Trait | None = None) -> Iterable[Doer]: ...
+    def doers(
+        self, kind: str, start: datetime, end: datetime, having: Collection[Trait] | None = None
+    ) -> Iterable[Doer]: ...
     def earlier(self, whose: Whose, kind: str, before: datetime, wanted: Wanted) -> Iterable[UsageEvent]: ...
-    def past(self, account_id: str, kind: str) -> Kept: ...
+    def kept(self, account_ids: Sequence[str], kind: str) -> Sequence[Kept]: ...
     def keep_past(self, account_id: str, kind: str, past: Past, kept: Kept) -> None: ...
 
 
@@ -109,12 +113,27 @@ def is_late(news: datetime, now: datetime) -> bool:
 
 
 def series_since(
-    history: History, whose: Whose, kind: str, cut: int, end: datetime, *, tally: bool, pasts: Mapping[str, Past]
+    history: History,
+    whose: Whose,
+    kind: str,
+    cut: int,
+    end: datetime,
+    *,
+    tally: bool,
+    pasts: Mapping[str, Past],
+    most: int | None = None,
 ) -> dict[str, Series]:
-    """The series from bucket `cut` on, by account; `pasts` holds what is known of the time before, by account."""
+    """The series from bucket `cut` on, by account; `pasts` holds what is known of the time before, by account.
+
+    `most`: no more events than these are read; the accounts that they do not reach to the end are left out.
+    """
     before = bucket_start(cut)
-    events = list(history.events(whose, kind, before, end))
+    events = list(islice(history.events(whose, kind, before, end), most))
     accounts = sorted({*pasts, *(each.account_id for each in events)})
+    if len(events) == most:
+        last = events[-1].account_id
+        accounts = [each for each in accounts if each < last]
+        events = [each for each in events if each.account_id < last]
     found = {each: Series(tally=tally, past=pasts.get(each, Past(cut=cut))) for each in accounts}
     if not tally:
         _know(found, history.earlier(whose, kind, before, _needed(events)))

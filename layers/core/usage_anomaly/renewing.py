@@ -1,20 +1,22 @@
 """Which pasts have to be made, or made anew?
 
 Once a day every pair with use in the day that is over gets a past that ends a day later: the one it has and that day's events.
-A pair of which older events came in since (late, or of a backfill) gets its past anew from all its events. A pair without
-either keeps what it has, which stays true. All of it may stop anywhere and goes on in the next run.
+A pair of which older events came in since (late, or of a backfill) gets its past anew from all its events, and the sums of
+all accounts are forgotten. A pair without either keeps what it has, which stays true. All of it may stop anywhere and goes
+on in the next run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
 from msgspec.structs import replace
 
-from usage_anomaly.anomalies.rules import Pair
+from usage_anomaly.anomalies.rules import ORGANIZATION, Pair
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.history import MEMORY, History, PastOvertaken, cut_of, series_since
 from usage_anomaly.search.client import SearchUnavailable
@@ -82,6 +84,8 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True):
                 return round_
             try:
                 self.renewed.written += make(self.archive, self.catalog, pair, cut, whole=whole)
+                if whole:
+                    forget(self.archive, pair[1])
             except PastOvertaken:
                 self.renewed.overtaken += 1
             except SearchUnavailable as error:
@@ -120,9 +124,19 @@ def renew(archive: Archive, catalog: Catalog, table: Table, now: datetime, time_
     return run.renewed
 
 
+def forget(archive: Archive, kind: str) -> None:
+    """Let the next tick that needs the sums of all accounts read them: they may lack what came in late."""
+    while True:
+        (kept,) = archive.kept([ORGANIZATION], kind)
+        if kept.past in (None, Past()):
+            return
+        with suppress(PastOvertaken):  # by a tick, that read less
+            archive.keep_past(ORGANIZATION, kind, Past(), kept)
+
+
 def make(archive: Archive, catalog: Catalog, pair: Pair, cut: int, *, whole: bool) -> bool:
     """Bring the past of a pair up to a cut, from all its events (`whole`) or those since it ends; whether it was written."""
-    kept = archive.past(*pair)
+    (kept,) = archive.kept(pair[:1], pair[1])
     past = kept.past
     if past is not None and past.cut >= cut:
         if not whole:

@@ -10,11 +10,10 @@ from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import Tick, Told
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, learnable
 from usage_anomaly.anomalies.view import gather, nets_unread_launch
-from usage_anomaly.bench import Bench, Reader, as_told, view_of
+from usage_anomaly.bench import Bench, Reader, as_told, usual_of, view_of
 from usage_anomaly.detection import Finding
 from usage_anomaly.detection.readiness import readiness
 from usage_anomaly.enrichment.compose import Material, bare
-from usage_anomaly.enrichment.expected import usual
 from usage_anomaly.series import bucket_start
 from usage_anomaly.workflow import Input
 from usage_anomaly.workflow.bounds import INPUT_BYTES, fit
@@ -45,7 +44,7 @@ def snapshot(
         state=told.state,
         uses=gathered.uses,
         released=gathered.released,
-        expected=usual(bench.members, extent, bench.coverage),
+        expected=usual_of(reader, bench, extent),
         covered_from=None if bench.coverage.since is None else bucket_start(bench.coverage.since),
         median_rate_used=any(nets_unread_launch(each, extent.findings, extent.last_seen) for each in bench.members),
         ready=readiness(bench.coverage, extent.last_seen, _unlearned(reader, bench.pair, tick)),

@@ -45,6 +45,8 @@ class Sums:
 
     def sum(self, low: int, high: int) -> int:
         """The sum over [low, high], both included."""
-        for place in range(len(self._sums) - 1, len(self.keys)):
-            self._sums.append(self._sums[-1] + self.at(self.keys[place]))
-        return self._sums[bisect_right(self.keys, high)] - self._sums[bisect_left(self.keys, low)]
+        keys, sums = self.keys, self._sums
+        if len(sums) <= len(keys):
+            for key in keys[len(sums) - 1 :]:
+                sums.append(sums[-1] + self.at(key))
+        return sums[bisect_right(keys, high)] - sums[bisect_left(keys, low)]

@@ -10,7 +10,9 @@ cannot be judged holds up no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 
@@ -18,7 +20,7 @@ import msgspec
 
 from usage_anomaly.anomalies.life_cycle import WATERMARK, Due, Tick, Told, due, step, update
 from usage_anomaly.anomalies.rules import ORGANIZATION, Pair
-from usage_anomaly.bench import Bench, Reader, as_told, lay_out, view_of
+from usage_anomaly.bench import Asked, Bench, Read, Reader, as_told, ask, lay_out, read_together, view_of
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.enrichment.accounts import AccountType, account_type
 from usage_anomaly.errors import UsageAnomalyError
@@ -33,6 +35,7 @@ OVERLAP = timedelta(minutes=5)  # a bulk request may take that long until it is 
 FORGET = timedelta(days=100)  # closed anomalies leave the row: Step Functions has forgotten their executions too
 MOST_ROW_BYTES = 300_000  # an item takes 400 kB; the oldest closed anomalies go first
 LEAST_SECONDS = 10.0
+AT_ONCE = 25  # pairs; the past of a busy one is some 2 MB
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 Start = Callable[[str, bytes], None]
@@ -55,6 +58,15 @@ class Report(msgspec.Struct):
     finished: bool = True
 
 
+class _Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """A pair that has to be judged: its row and news, read before its history, and what was told of it."""
+
+    news: rows.News | None
+    row: rows.Row
+    told: Sequence[Told]
+    asked: Asked
+
+
 def tick(reader: Reader, table: Table, start: Start, now: datetime, time_left: Callable[[], float]) -> Report:
     """Note what is new, judge it, write what is told, dispatch what waits.
 
@@ -71,14 +83,13 @@ def tick(reader: Reader, table: Table, start: Start, now: datetime, time_left: C
     minute = now.replace(second=0, microsecond=0)
     moment = Tick(minute=minute, watermark=min(newest or now, now) - WATERMARK)
     coverage_of = cache(partial(_coverage, reader))
-    for pair in dict.fromkeys([*rows.due_pairs(table, now), *touched, *heard]):
+    pairs = [*rows.due_pairs(table, now), *touched, *heard]
+    for opened, read in _opened(reader, table, pairs, coverage_of, moment, failures):
         if time_left() < LEAST_SECONDS:
             report.finished = False
             break
-        try:
-            _judge(reader, table, pair, coverage_of(pair[0]), moment, report)
-        except Exception as error:  # noqa: BLE001 - one pair holds up no other; raised below
-            failures.append(error)
+        with _noted(failures):
+            _judge(reader, table, opened, read, moment, report)
     report.dispatched += dispatch(table, start, now, failures)
     if failures:
         raise failures[0]
@@ -163,17 +174,77 @@ def _whose(account_id: str) -> str | None:
     return None if account_id == ORGANIZATION else account_id
 
 
-def _judge(reader: Reader, table: Table, pair: Pair, coverage: Coverage, moment: Tick, report: Report) -> None:
-    """Judge one pair from its earliest news on, and write what is told of it now."""
+@contextmanager
+def _noted(failures: list[Exception]) -> Iterator[None]:
+    """One pair holds up no other: its failure is noted, and raised after everything else was done."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - as said
+        failures.append(error)
+
+
+def _opened(
+    reader: Reader,
+    table: Table,
+    pairs: Sequence[Pair],
+    coverage_of: Callable[[str], Coverage],
+    moment: Tick,
+    failures: list[Exception],
+) -> Iterator[tuple[_Opened, Read | None]]:
+    """The pairs that have to be judged, with their series where these could be read together: some are read while those
+    before them are judged."""
+    before: tuple[list[_Opened], Future[dict[Pair, Read]]] | None = None
+    with ThreadPoolExecutor(1) as ahead:
+        for together in _together(pairs):
+            opened = list[_Opened]()
+            for pair in together:
+                with _noted(failures):
+                    opened += _open(reader, table, pair, coverage_of, moment)
+            accounts = [each.asked for each in opened if each.asked.pair[0] != ORGANIZATION]
+            reading = ahead.submit(read_together, reader, accounts)
+            if before is not None:
+                yield from _with_series(*before)
+            before = opened, reading
+        if before is not None:
+            yield from _with_series(*before)
+
+
+def _with_series(opened: Sequence[_Opened], reading: Future[dict[Pair, Read]]) -> Iterator[tuple[_Opened, Read | None]]:
+    read = dict[Pair, Read]()
+    with _noted([]):  # what cannot be read together is read alone, and fails there
+        read = reading.result()
+    for each in opened:
+        yield each, read.pop(each.asked.pair, None)
+
+
+def _together(pairs: Iterable[Pair]) -> list[list[Pair]]:
+    """Pairs of one kind in parts, the part with the longest waiting pair first."""
+    kinds: dict[str, list[Pair]] = {}
+    places = {pair: place for place, pair in enumerate(dict.fromkeys(pairs))}
+    for pair in places:
+        kinds.setdefault(pair[1], []).append(pair)
+    parts = [of[at : at + AT_ONCE] for of in kinds.values() for at in range(0, len(of), AT_ONCE)]
+    return sorted(parts, key=lambda part: places[part[0]])
+
+
+def _open(
+    reader: Reader, table: Table, pair: Pair, coverage_of: Callable[[str], Coverage], moment: Tick
+) -> Iterator[_Opened]:
+    """What is known of a pair before its history is read; nothing where nothing is due."""
     news = rows.news(table, *pair)
     read = rows.load(table, *pair)
-    if news is None and not any(each.now(moment) for each in read.dues):
-        return
+    if news is not None or any(each.now(moment) for each in read.dues):
+        told = [each for each in read.told if not _forgotten(each, moment)]
+        first = None if news is None else news.first
+        asked = ask(pair, _type(reader, pair, read), coverage_of(pair[0]), first, told, moment.minute, read.learned)
+        yield _Opened(news=news, row=read, told=told, asked=asked)
+
+
+def _judge(reader: Reader, table: Table, opened: _Opened, read: Read | None, moment: Tick, report: Report) -> None:
+    """Judge one pair from its earliest news on, and write what is told of it now."""
     report.judged += 1
-    which = _type(reader, pair, read)
-    told = [each for each in read.told if not _forgotten(each, moment)]
-    first = None if news is None else news.first
-    bench = lay_out(reader, pair, which, coverage, first, told, moment.minute, read.learned)
+    pair, told = opened.asked.pair, opened.told
+    bench = lay_out(reader, opened.asked, read)
     after, dues = _tell(reader, bench, told, moment)
     changed = [each for each in after if each.sequence > _sequence(told, each)]
     snapshots = [_snapshot(reader, table, bench, each, moment) for each in changed]
@@ -182,15 +253,15 @@ def _judge(reader: Reader, table: Table, pair: Pair, coverage: Coverage, moment:
         late = {each.id for each in changed[fits:]}
         after = [each for each in after if each.id not in late] + [each for each in told if each.id in late]
         dues = [Due(moment.minute), *dues]
-    row = rows.Row(told=_bounded(after), dues=tuple(dues), account_type=which, learned=read.learned)
-    if not rows.save(table, *pair, read, row, snapshots[:fits]):
+    row = rows.Row(told=_bounded(after), dues=tuple(dues), account_type=opened.asked.which, learned=opened.row.learned)
+    if not rows.save(table, *pair, opened.row, row, snapshots[:fits]):
         report.overtaken += 1
         return
     report.alerts += fits
     if bench.renewed is not None:
         reader.history.keep_past(*pair, bench.renewed, bench.kept)
-    if news is not None and fits == len(changed):
-        rows.judged(table, *pair, news)
+    if opened.news is not None and fits == len(changed):
+        rows.judged(table, *pair, opened.news)
 
 
 def _tell(reader: Reader, bench: Bench, told: Sequence[Told], moment: Tick) -> tuple[list[Told], list[Due]]:

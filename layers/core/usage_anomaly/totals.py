@@ -12,7 +12,7 @@ import msgspec
 
 from usage_anomaly.callers import principal
 from usage_anomaly.places import Place
-from usage_anomaly.series import NEVER, Range
+from usage_anomaly.series import NEVER, Past, Range
 from usage_anomaly.sums import Sums
 
 
@@ -65,12 +65,18 @@ class CappedTotal:
     300 accounts can.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, past: Past | None = None) -> None:
         self._end = NEVER
         self._parts: dict[int, dict[str, int]] = {}
         self._gross = Sums(lambda key: sum(self._parts[key].values()))
+        self._gross.remember({bucket: quantity for bucket, quantity, _ in past.used} if past else {})
         self._seen: dict[Trait, list[tuple[int, str]]] = defaultdict(list)  # in order, each pair once
         self._present: dict[int, set[Trait]] = defaultdict(set)
+
+    def past(self, cut: int, memory: int) -> Past:
+        """What is to be kept of the buckets before `cut`, `memory` buckets back."""
+        keys = self._gross.between(cut - memory, cut - 1)
+        return Past(cut=cut, used=tuple((key, self._gross.at(key), 0) for key in keys))
 
     def put(self, account_id: str, bucket: int, quantity: int, cap: int) -> None:
         """Say what an account used in a bucket by now."""

@@ -9,6 +9,7 @@ same steps.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 
@@ -115,6 +116,8 @@ class Judge:
         self.rules = rules
         self.coverage = coverage
         self.spikes = Spikes(series, learned)
+        short = (each for each in rules.windows if each.buckets <= BUCKETS_PER_HOUR)
+        self._short = sorted(((each.buckets, rules.limit * each.factor) for each in short), reverse=True)
         self._profiles: dict[tuple[int, int], baseline.Profile] = {}  # by day and length of the window
 
     def forget(self, bucket: int) -> None:
@@ -149,13 +152,7 @@ class Judge:
         rules, low = self.rules, bucket - BUCKETS_PER_HOUR + 1
         if rules.burn_limit is not None and self.series.net_micro(low, bucket) > rules.burn_limit * MICRO:
             return BUCKETS_PER_HOUR
-        short = (each for each in rules.windows if each.buckets <= BUCKETS_PER_HOUR)
-        above = (
-            each.buckets
-            for each in short
-            if self.series.quantity(bucket - each.buckets + 1, bucket) > rules.limit * each.factor
-        )
-        return max(above, default=0)
+        return next((each for each, limit in self._short if self.series.quantity(bucket - each + 1, bucket) > limit), 0)
 
     def _limit(self, bucket: int, window: Window, standing: Standing, *, ready: bool) -> Verdict:
         rules, length = self.rules, window.buckets
@@ -342,9 +339,13 @@ class Judge:
         if length == BUCKETS_PER_HOUR:
             return self.series.quantity
 
+        cap = self._cap
+
         def evenly(low: int, high: int) -> int:
-            ends = range(high, low - 1, -SLOT)
-            return sum(min(self._cap, self.series.quantity(max(low, end - SLOT + 1), end)) for end in ends)
+            slots = Counter[int]()
+            for bucket, used in self.series.counts(low, high):
+                slots[(high - bucket) // SLOT] += used
+            return sum(min(cap, used) for used in slots.values())
 
         return evenly
 

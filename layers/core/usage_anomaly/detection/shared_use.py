@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from usage_anomaly.detection import Finding
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.series import BUCKETS_PER_DAY, bucket_start
-from usage_anomaly.totals import CappedTotal, Spread
+from usage_anomaly.totals import CappedTotal, Spread, Trait
 
 RULE = FIGURES.shared_use
 MEMORY = FIGURES.first_use.memory_days * BUCKETS_PER_DAY
@@ -20,14 +20,14 @@ MOST_NAMED = 3
 
 def new_spreads(total: CappedTotal, end: int) -> list[Spread]:
     """What accounts share in the hour that ends with bucket `end` and did not in the 35 days before its day."""
-    until = end - BUCKETS_PER_DAY
-    return [
-        each
-        for each in total.shared(end - RULE.buckets + 1, end, RULE.accounts)
-        if not total.known(
-            each.trait, until - MEMORY + 1, until, RULE.buckets, 1 if each.trait.what == "image" else RULE.accounts
-        )
-    ]
+    shared = total.shared(end - RULE.buckets + 1, end, RULE.accounts)
+    return [each for each in shared if not is_known(total, each.trait, end)]
+
+
+def is_known(total: CappedTotal, trait: Trait, end: int) -> bool:
+    """Whether a trait was known before the day that ends with bucket `end`."""
+    until, needed = end - BUCKETS_PER_DAY, 1 if trait.what == "image" else RULE.accounts
+    return total.known(trait, until - MEMORY + 1, until, RULE.buckets, needed)
 
 
 def finding(end: int, spreads: Sequence[Spread]) -> Finding:

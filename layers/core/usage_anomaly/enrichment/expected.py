@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Protocol
 
 from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.coverage import Coverage
-from usage_anomaly.series import BUCKETS_PER_DAY, Series
+from usage_anomaly.series import BUCKETS_PER_DAY
 
 DAYS = 14
 
 
-def usual(members: Sequence[Series], extent: Extent, coverage: Coverage) -> float | None:
+class Used(Protocol):
+    """A part of what was used, in buckets with both ends included."""
+
+    def quantity(self, low: int, high: int) -> int: ...
+
+
+def usual(members: Sequence[Used], extent: Extent, coverage: Coverage) -> float | None:
     """The median use of the same span of the day on up to 14 days before; None where no day before was read whole.
 
     Spans of more than a day are set against the spans of the same length before them.

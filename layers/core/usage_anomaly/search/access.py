@@ -45,7 +45,7 @@ def roles() -> dict[str, Body]:
             ["cluster_monitor", *_LOOKING_AT_DETECTORS],
             {OURS: ["read"], ALL_RESULTS: ["read"]},
         ),
-        PASTS: _role("keeps pasts", [], {PROFILES: ["read", "write", "create_index"]}),
+        PASTS: _role("keeps pasts", ["indices:data/read/mget"], {PROFILES: ["read", "write", "create_index"]}),
         ROLL_UP: _role(
             "writes the roll-up and deletes what is too old",
             ["indices:data/write/bulk"],

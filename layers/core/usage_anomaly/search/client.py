@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import boto3
+import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
 from opensearchpy.exceptions import ConnectionError as NoConnection
 from opensearchpy.exceptions import OpenSearchException, SerializationError, TransportError
+from opensearchpy.serializer import JSONSerializer
 
 from usage_anomaly.errors import UsageAnomalyError
 
@@ -43,6 +45,16 @@ class SearchRefused(UsageAnomalyError):
         self.status = status
 
 
+class _Reading(JSONSerializer):
+    """Reads answers three times as fast as opensearch-py: a tick reads some 50 MB of them."""
+
+    def loads(self, s: str) -> Any:
+        try:
+            return msgspec.json.decode(s)
+        except msgspec.DecodeError:
+            return super().loads(s)
+
+
 def connect(endpoint: str, auth: str, region: str) -> OpenSearch:
     """A client for `https://host` (auth "sigv4": the function's role signs) or `http://127.0.0.1:port` (auth "none")."""
     signed = None
@@ -58,6 +70,7 @@ def connect(endpoint: str, auth: str, region: str) -> OpenSearch:
         timeout=REQUEST_SECONDS,
         max_retries=0,
         pool_maxsize=4,
+        serializer=_Reading(),
     )
 
 

@@ -8,7 +8,7 @@ from itertools import chain, islice, zip_longest
 
 from opensearchpy import OpenSearch
 
-from usage_anomaly.history import Wanted
+from usage_anomaly.history import Wanted, Whose
 from usage_anomaly.resources import naming_parts
 from usage_anomaly.search.client import Answer
 from usage_anomaly.search.indexes import ALL_EVENTS
@@ -27,16 +27,16 @@ _RATED = [_USE, *({"exists": {"field": each}} for each in ("usd_per_hour", "reso
 
 
 def earlier(
-    client: OpenSearch, account_id: str | None, kind: str, before: datetime, wanted: Wanted, page: int = PAGE
+    client: OpenSearch, whose: Whose, kind: str, before: datetime, wanted: Wanted, page: int = PAGE
 ) -> Iterator[UsageEvent]:
-    """What is wanted of one kind, in one account or (None) in all, of the time before; an event may come twice."""
-    whose = [*of(account_id), {"term": {"kind": kind}}, within(None, before)]
+    """What is wanted of one kind of the time before; an event may come twice."""
+    filters = [*of(whose), {"term": {"kind": kind}}, within(None, before)]
     found: list[Iterator[Answer]] = []
     for clauses in _requests(wanted):
-        query: Answer = {"bool": {"filter": whose, "should": clauses, "minimum_should_match": 1}}
+        query: Answer = {"bool": {"filter": filters, "should": clauses, "minimum_should_match": 1}}
         found.append(hits(client, ALL_EVENTS, query, "asc", page, _FIELDS))
     if wanted.rated:
-        query = {"bool": {"filter": [*whose, *_RATED], "must_not": [{"term": {"dry_run": True}}]}}
+        query = {"bool": {"filter": [*filters, *_RATED], "must_not": [{"term": {"dry_run": True}}]}}
         found.append(islice(hits(client, ALL_EVENTS, query, "desc", wanted.rated, _FIELDS), wanted.rated))
     for each in map(event, chain.from_iterable(found)):
         if each.event_time < before:

@@ -7,29 +7,43 @@ can lie in.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
+from operator import attrgetter
 
 import msgspec
 from opensearchpy import OpenSearch
 
 from usage_anomaly.anomalies import Query
 from usage_anomaly.enrichment.evidence import matching
-from usage_anomaly.history import Doer, Kept, Wanted
+from usage_anomaly.history import Doer, Kept, Wanted, Whose
 from usage_anomaly.search import profiles
 from usage_anomaly.search.client import Answer, read
 from usage_anomaly.search.doers import doers
 from usage_anomaly.search.earlier import earlier
 from usage_anomaly.search.indexes import ALL_EVENTS, day_of, days_between, milliseconds, moment
-from usage_anomaly.search.paging import BUCKET, PAGE, composite, event, extreme, hits, ingested, of, terms, within
+from usage_anomaly.search.paging import (
+    BUCKET,
+    BY_ACCOUNT,
+    MOST_BUCKETS,
+    PAGE,
+    composite,
+    event,
+    extreme,
+    hits,
+    ingested,
+    of,
+    terms,
+    within,
+)
 from usage_anomaly.series import Past
 from usage_anomaly.totals import Trait
 from usage_anomaly.usage import UsageEvent
 
 MOST_INDEXES = 1_000
 # Each page of the tally carries a whole document per bucket.
-TALLY_PAGE = 500
+TALLY_PAGE = 1_000
 _BACKFILL = {"term": {"origin": "backfill"}}
 _PAIR = [terms("account_id"), terms("kind")]
 # What tells two doers of a busy kind apart: as in `series`, which merges the same events in memory.
@@ -67,23 +81,25 @@ class History(msgspec.Struct, frozen=True):
     def newest_ingest(self) -> datetime | None:
         return newest_ingest(self.client)
 
-    def days(self, account_id: str | None, until: datetime | None = None) -> list[datetime]:
-        return days(self.client, account_id, until)
+    def days(self, whose: Whose, until: datetime | None = None) -> list[datetime]:
+        return days(self.client, whose, until)
 
-    def kinds(self, account_id: str | None, since: datetime) -> list[str]:
-        return kinds(self.client, account_id, since)
+    def kinds(self, whose: Whose, since: datetime) -> list[str]:
+        return kinds(self.client, whose, since)
 
-    def events(self, account_id: str | None, kind: str, start: datetime, end: datetime) -> list[UsageEvent]:
-        return events(self.client, account_id, kind, start, end, tally=self.tallied(kind))
+    def events(self, whose: Whose, kind: str, start: datetime, end: datetime) -> Iterator[UsageEvent]:
+        return events(self.client, whose, kind, start, end, tally=self.tallied(kind))
 
-    def doers(self, kind: str, start: datetime, end: datetime, trait: Trait | None = None) -> Iterator[Doer]:
-        return doers(self.client, kind, start, end, trait)
+    def doers(
+        self, kind: str, start: datetime, end: datetime, having: Collection[Trait] | None = None
+    ) -> Iterator[Doer]:
+        return doers(self.client, kind, start, end, having)
 
-    def earlier(self, account_id: str | None, kind: str, before: datetime, wanted: Wanted) -> Iterator[UsageEvent]:
-        return earlier(self.client, account_id, kind, before, wanted)
+    def earlier(self, whose: Whose, kind: str, before: datetime, wanted: Wanted) -> Iterator[UsageEvent]:
+        return earlier(self.client, whose, kind, before, wanted)
 
-    def past(self, account_id: str, kind: str) -> Kept:
-        return profiles.read(self.client, account_id, kind)
+    def kept(self, account_ids: Sequence[str], kind: str) -> list[Kept]:
+        return profiles.read(self.client, account_ids, kind)
 
     def keep_past(self, account_id: str, kind: str, past: Past, kept: Kept) -> None:
         profiles.write(self.client, account_id, kind, past, kept)
@@ -92,7 +108,7 @@ class History(msgspec.Struct, frozen=True):
         return totals(self.client, kind, start, end)
 
 
-def touched(client: OpenSearch, since: datetime, until: datetime, page: int = PAGE) -> list[Touched]:
+def touched(client: OpenSearch, since: datetime, until: datetime, page: int = MOST_BUCKETS) -> list[Touched]:
     """The kinds and accounts whose events have an ingest_time in (since, until]; backfilled history touches nothing."""
     query = {"bool": {"filter": [ingested(since, until)], "must_not": [_BACKFILL]}}
     first: Answer = {"first": {"min": {"field": "event_time"}}}
@@ -100,7 +116,7 @@ def touched(client: OpenSearch, since: datetime, until: datetime, page: int = PA
     return [Touched(each["key"]["account_id"], each["key"]["kind"], moment(each["first"]["value"])) for each in buckets]
 
 
-def pairs(client: OpenSearch, index: str, filters: list[Answer], page: int = PAGE) -> Iterator[tuple[str, str]]:
+def pairs(client: OpenSearch, index: str, filters: list[Answer], page: int = MOST_BUCKETS) -> Iterator[tuple[str, str]]:
     """Account and kind of what the filters let through, in order."""
     for each in composite(client, index, {"bool": {"filter": filters}}, _PAIR, {}, page):
         yield each["key"]["account_id"], each["key"]["kind"]
@@ -108,30 +124,31 @@ def pairs(client: OpenSearch, index: str, filters: list[Answer], page: int = PAG
 
 def events(
     client: OpenSearch,
-    account_id: str | None,
+    whose: Whose,
     kind: str,
     start: datetime,
     end: datetime,
     *,
     tally: bool = False,
     page: int | None = None,
-) -> list[UsageEvent]:
-    """The usage of one kind in one account (None: in all) in [start, end), by time and id, releases included.
+) -> Iterator[UsageEvent]:
+    """The usage of one kind in [start, end), account after account, by time and id in each, releases included.
 
     `tally`: for busy kinds, one event per five-minute bucket and doer, the earliest with the sums of all of them.
     """
-    query = {"bool": {"filter": [*of(account_id), {"term": {"kind": kind}}, within(start, end)]}}
+    query = {"bool": {"filter": [*of(whose), {"term": {"kind": kind}}, within(start, end)]}}
     index = days_between(start, end)
     if tally:
         found = _tallied(client, index, query, page or TALLY_PAGE)
     else:
-        read_all = map(event, hits(client, index, query, "asc", page or PAGE))
-        found = [each for each in read_all if start <= each.event_time < end]
-    return sorted(found, key=lambda each: (each.event_time, each.event_id, each.group or ""))
+        read_all = map(event, hits(client, index, query, "asc", page or PAGE, by=BY_ACCOUNT))
+        found = (each for each in read_all if start <= each.event_time < end)
+    for _, of_account in groupby(found, attrgetter("account_id")):
+        yield from sorted(of_account, key=lambda each: (each.event_time, each.event_id, each.group or ""))
 
 
 def totals(
-    client: OpenSearch, kind: str, start: datetime, end: datetime, page: int = PAGE
+    client: OpenSearch, kind: str, start: datetime, end: datetime, page: int = MOST_BUCKETS
 ) -> Iterator[tuple[str, datetime, int]]:
     """Account, start of bucket and quantity of every five-minute bucket with use; no releases, no dry runs.
 
@@ -141,7 +158,9 @@ def totals(
     query = {"bool": {"filter": [{"term": {"kind": kind}}, within(start, end)], "must_not": left_out}}
     summed: Answer = {"quantity": {"sum": {"field": "quantity"}}}
     sources = [terms("account_id"), BUCKET, terms("region"), terms("aggregated")]
-    found = composite(client, days_between(start, end), query, sources, summed, page)
+    # Day after day: a search goes through all that it finds again for each of its pages.
+    days = (composite(client, index, query, sources, summed, page) for index in days_between(start, end).split(","))
+    found = chain.from_iterable(days)
     for (account_id, began), counts in groupby(found, lambda each: (each["key"]["account_id"], each["key"]["bucket"])):
         used: Counter[tuple[str, bool]] = Counter()
         for each in counts:  # documents older than the field `aggregated` are single calls
@@ -155,24 +174,25 @@ def coverage(client: OpenSearch, account_id: str | None) -> datetime | None:
     return extreme(client, {"bool": {"filter": of(account_id)}}, "event_time", "asc")
 
 
-def days(client: OpenSearch, account_id: str | None, until: datetime | None = None) -> list[datetime]:
+def days(client: OpenSearch, whose: Whose, until: datetime | None = None) -> list[datetime]:
     """The time of the first event, of an account or (None) of all, and the beginning of each further day (UTC) with any.
 
     `until` leaves out what has come in since, but no backfilled history, which is no news at any time. An index holds one
     day, so one event of each is enough: the question costs the same however many there are.
     """
     came: list[Answer] = [] if until is None else [{"bool": {"should": [ingested(None, until), _BACKFILL]}}]
-    query: Answer = {"bool": {"filter": [*of(account_id), *came]}}
+    query: Answer = {"bool": {"filter": [*of(whose), *came]}}
     indexes = {"days": {"terms": {"field": "_index", "size": MOST_INDEXES}}}
     body: Answer = {"size": 0, "query": query, "terminate_after": 1, "track_total_hits": False, "aggs": indexes}
     found = read(client, ALL_EVENTS, body).get("aggregations", {}).get("days", {}).get("buckets", ())
-    first = extreme(client, query, "event_time", "asc") if found else None
-    return [] if first is None else [first, *sorted(day_of(each["key"]) for each in found)[1:]]
+    known = sorted(each["key"] for each in found)
+    first = extreme(client, query, "event_time", "asc", known[0]) if known else None
+    return [] if first is None else [first, *map(day_of, known[1:])]
 
 
-def kinds(client: OpenSearch, account_id: str | None, since: datetime) -> list[str]:
+def kinds(client: OpenSearch, whose: Whose, since: datetime) -> list[str]:
     """What an account, or (None) any, used since a time."""
-    query: Answer = {"bool": {"filter": [*of(account_id), within(since, None)]}}
+    query: Answer = {"bool": {"filter": [*of(whose), within(since, None)]}}
     return [each["key"]["kind"] for each in composite(client, ALL_EVENTS, query, [terms("kind")], {})]
 
 
@@ -205,15 +225,15 @@ def ask(client: OpenSearch, query: Query, limit: int = 2_000, page: int = PAGE) 
     return matching(query, found)
 
 
-def _tallied(client: OpenSearch, index: str, query: Answer, page: int) -> list[UsageEvent]:
+def _tallied(client: OpenSearch, index: str, query: Answer, page: int) -> Iterator[UsageEvent]:
     inside: Answer = {
         "quantity": {"sum": {"field": "quantity"}},
         "usd": {"sum": {"field": "usd"}},
         "priced": {"value_count": {"field": "usd"}},
         "first": {"top_hits": {"size": 1, "sort": [{"event_time": "asc"}, {"event_id": "asc"}]}},
     }
-    buckets = composite(client, index, query, [BUCKET, *map(terms, _DOER)], inside, page)
-    return [_merged(each) for each in buckets]
+    account, *others = map(terms, _DOER)
+    return map(_merged, composite(client, index, query, [account, BUCKET, *others], inside, page))
 
 
 def _merged(bucket: Answer) -> UsageEvent:

@@ -23,7 +23,7 @@ class SearchedPast(msgspec.Struct, frozen=True):
         return history.ask(self.client, query, MOST_EVENTS)
 
     def tallied(self, account_id: str, kind: str, start: datetime, end: datetime) -> Sequence[UsageEvent]:
-        return history.events(self.client, account_id, kind, start, end, tally=True)
+        return list(history.events(self.client, account_id, kind, start, end, tally=True))
 
     def coverage(self, account_id: str) -> datetime | None:
         return history.coverage(self.client, account_id)

@@ -9,33 +9,37 @@ from __future__ import annotations
 import time
 import zlib
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 from opensearchpy import OpenSearch
 
 from usage_anomaly.history import Kept, PastOvertaken
-from usage_anomaly.search.client import READ_WAITS, Answer, SearchRefused, Wait, answering, patiently
+from usage_anomaly.search.client import READ_WAITS, Answer, SearchRefused, SearchUnavailable, Wait, answering, patiently
 from usage_anomaly.search.indexes import PROFILES
 from usage_anomaly.series import Past, bucket_start
 
+NO_INDEX = "index_not_found_exception"  # before the first past is written
 FORM = 1  # of what is packed: another form is as good as none, and written anew
 _PAST = msgspec.msgpack.Decoder(Past)
 
 
-def read(client: OpenSearch, account_id: str, kind: str, wait: Wait = time.sleep) -> Kept:
-    """The past of a pair as it is kept."""
+def read(client: OpenSearch, account_ids: Sequence[str], kind: str, wait: Wait = time.sleep) -> list[Kept]:
+    """The past of each account as it is kept. No part of them is an answer: a past that is not read would look like none."""
+    if not account_ids:
+        return []
+    body = {"ids": [_id(each, kind) for each in account_ids]}
 
-    def send() -> Answer:
+    def send() -> list[Answer]:
         with answering():
-            # Most pairs that nobody has seen yet have none: no refusal, and nothing for the log.
-            answer: Answer = client.get(index=PROFILES, id=_id(account_id, kind), ignore=404)
-        return answer
+            found: list[Answer] = client.mget(index=PROFILES, body=body)["docs"]
+        failed = [each["error"] for each in found if "error" in each and each["error"].get("type") != NO_INDEX]
+        if failed:
+            raise SearchUnavailable(f"{len(failed)} pasts not read: {failed[0].get('type')}")
+        return found
 
-    found = patiently(send, READ_WAITS, wait)
-    if not found.get("found"):
-        return Kept()
-    return Kept(_past(found["_source"]), (int(found["_seq_no"]), int(found["_primary_term"])))
+    return list(map(_kept, patiently(send, READ_WAITS, wait)))
 
 
 def write(client: OpenSearch, account_id: str, kind: str, past: Past, kept: Kept, wait: Wait = time.sleep) -> None:
@@ -74,6 +78,12 @@ def unpack(text: str) -> Past:
         return _PAST.decode(zlib.decompress(b64decode(text, validate=True)))
     except (zlib.error, msgspec.DecodeError) as error:
         raise ValueError(f"no past: {error}") from error
+
+
+def _kept(found: Answer) -> Kept:
+    if not found.get("found"):
+        return Kept()
+    return Kept(_past(found["_source"]), (int(found["_seq_no"]), int(found["_primary_term"])))
 
 
 def _past(source: Answer) -> Past | None:
