@@ -125,12 +125,20 @@ def test_of_several_expectations_the_likeliest_stands() -> None:
         (exchange("results-realtime").hits[0]["_source"], "none of ours"),
         ({**REAL_TIME, "entity": []}, "names no account"),
         ({**REAL_TIME, "entity": [{"name": "account_id", "value": "organization"}]}, "names no account"),
+        ({**REAL_TIME, "entity": [REAL_TIME["entity"][0], {"name": "region", "value": "r" * 21}]}, "names no region"),
+        ({**REAL_TIME, "entity": [REAL_TIME["entity"][0], {"name": "region", "value": "a\nb"}]}, "names no region"),
+        ({**REAL_TIME, "execution_end_time": REAL_TIME["data_end_time"] - 1}, "a window that was not over"),
         ({**REAL_TIME, "data_start_time": REAL_TIME["data_end_time"] - 3_600_001}, "about a window of 1:00:00.001"),
         ({**REAL_TIME, "data_start_time": REAL_TIME["data_end_time"]}, "about a window of 0:00:00"),
         (
             {**without(REAL_TIME, "expected_values"), "feature_data": [{**REAL_TIME["feature_data"][0], "data": 0.0}]},
             "without a number",
         ),
+        (
+            {**without(REAL_TIME, "expected_values"), "feature_data": [{**REAL_TIME["feature_data"][0], "data": 4e-5}]},
+            "without a number",
+        ),
+        ({**REAL_TIME, "feature_data": [{**REAL_TIME["feature_data"][0], "data": 1e300}]}, "without a number"),
         ({**REAL_TIME, "feature_data": [{**REAL_TIME["feature_data"][0], "data": 4.0}]}, "a dip"),
         (without(REAL_TIME, "model_id"), "model_id"),
         ({"error": "memory circuit is broken", "detector_id": "x"}, "not a result"),
@@ -228,13 +236,31 @@ def test_what_is_remembered_is_bounded_and_depends_on_no_order(drawn: list[tuple
     assert len(strong) > MOST_REMEMBERED or {each.key for each in strong} <= {each.key for each in together}
 
 
+def test_of_what_told_anomalies_begin_with_half_a_row_is_kept() -> None:
+    """So many anomalies of one kind must leave room for what is found next."""
+    results = [kept(number, **SURE) for number in range(400)]
+    old = results[200:]
+    starts = {buckets(each.finding)[0] for each in old[::2]}
+    found = remembered(results, NOW, starts)
+    assert len(found) == MOST_REMEMBERED
+    assert sum(each in old for each in found) == MOST_REMEMBERED // 2
+    assert set(results[: MOST_REMEMBERED // 2]) <= set(found)
+    assert remembered(found, NOW, starts) == found
+
+
 def test_what_is_remembered_fits_its_part_of_a_row() -> None:
     """An item of DynamoDB takes 400 kB, 300 of them are what was told."""
-    longest = (
-        f"88,888,888 USD/h of all kinds together in ap-southeast-2 in 10 minutes, about 44,444,444 expected; {'x' * 40}"
-    )
-    many = [kept(number, region="ap-southeast-2", reason=longest) for number in range(300)]
-    assert len(msgspec.json.encode(remembered(many, NOW))) < 400_000 - MOST_ROW_BYTES - 5_000
+    place = [REAL_TIME["entity"][0], {"name": "region", "value": "r" * 20}]
+    feature = {**REAL_TIME["feature_data"][0], "feature_name": "all_usd_per_hour", "data": 999_999_999_999.1234}
+    (one,) = REAL_TIME["expected_values"]
+    expected = [{**one, "value_list": [{**one["value_list"][0], "data": 999_999_999_999.0123}]}]
+    ten = {"data_start_time": REAL_TIME["data_end_time"] - 600_000, "anomaly_grade": 0.12345, "confidence": 0.12345}
+    longest = learned({**REAL_TIME, **ten, "entity": place, "feature_data": [feature], "expected_values": expected})
+    many = [
+        msgspec.structs.replace(longest, key=f"{number:024}", kind=max(catalog.load().kinds, key=len))
+        for number in range(300)
+    ]
+    assert len(msgspec.json.encode(remembered(many, longest.executed_at))) < 400_000 - MOST_ROW_BYTES - 5_000
 
 
 def test_what_ended_long_ago_is_forgotten() -> None:

@@ -15,13 +15,13 @@ from tests.search.clusters import REACHING, Cluster
 from tests.search.making import ACCOUNT, NOBODY, at_once, event, plenty
 from tests.search.recorded import Exchange, exchange
 
-from usage_anomaly.detection.learned import Learned
+from usage_anomaly.detection.learned import OVERLAP, Learned
 from usage_anomaly.search import detectors, plugin, setup
 from usage_anomaly.search.client import connect
 from usage_anomaly.search.detectors import RESULTS
 from usage_anomaly.search.events import write
 from usage_anomaly.search.indexes import milliseconds, moment
-from usage_anomaly.search.learned import OVERLAP, lacks, new_results
+from usage_anomaly.search.learned import lacks, new_results
 from usage_anomaly.usage import UsageEvent
 
 pytestmark = REACHING
@@ -166,6 +166,37 @@ def test_more_than_a_look_takes_is_seen_by_the_next_ones(client: OpenSearch, mos
     assert looks == max(-(-15 // most), 1)
 
 
+def test_a_look_never_goes_back(client: OpenSearch) -> None:
+    """More late results than it takes: behind where it stood before lies what it has seen and knows no key of any more."""
+    put(client, *(result(number / 10, model_id=f"model-{number}") for number in range(15)))
+    since, seen = EXECUTED + timedelta(minutes=5), list[str]()
+    for more in (4, 4, 4, 3):
+        news = new_results(client, since, EXECUTED + HOUR, seen, most=4)
+        seen += [each.key for each in news.results]
+        assert len(news.results) == more
+        assert news.until == (since if more == 4 else EXECUTED + HOUR)
+    assert len(set(seen)) == 15
+
+
+@pytest.mark.parametrize("answers", [0, 1, 7])
+def test_a_look_ends_when_its_time_is_up(client: OpenSearch, answers: int) -> None:
+    """What it took is told, and the next look goes on behind it."""
+    put(client, *(result(number, model_id=f"model-{number}") for number in range(15)))
+    left = iter([*[True] * answers, False])
+    since = EXECUTED - HOUR
+    news = new_results(client, since, EXECUTED + HOUR, (), lambda: next(left))
+    assert len(news.results) == answers
+    assert news.until == (EXECUTED + timedelta(minutes=answers - 1) if answers else since)
+
+
+def test_time_is_up_for_what_is_no_result_too(client: OpenSearch) -> None:
+    """Somebody's own detector may write more into the index than a tick can read."""
+    put(client, *(result(number, feature_data=[]) for number in range(15)))
+    left = iter([*[True] * 7, False])
+    news = new_results(client, EXECUTED - HOUR, EXECUTED + HOUR, (), lambda: next(left))
+    assert (len(news.unread), news.until) == (7, EXECUTED + timedelta(minutes=6))
+
+
 def test_what_is_seen_is_not_asked_about_again(client: OpenSearch) -> None:
     """Which kind added most is a search of its own for each result; ten looks see the same one."""
     put(client, of_everything())
@@ -235,8 +266,9 @@ def test_a_result_over_everything_without_usage_is_handed_back(client: OpenSearc
     """Deleted meanwhile: there is nothing left to judge."""
     put(client, of_everything())
     news = new_results(client, EXECUTED - HOUR, EXECUTED)
-    assert news.results == ()
+    assert [each.kind for each in news.results] == [None]
     assert "usage events are gone" in news.unread[0].reason
+    assert new_results(client, EXECUTED, EXECUTED, {each.key for each in news.results}).unread == (), "asked once"
 
 
 @pytest.mark.parametrize("name", ["results-realtime", "results-of-ours"])

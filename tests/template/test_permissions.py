@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from tests.template.reading import Node, Template, listed, walk
+import pytest
+from tests.template.code import folder_of, table_actions
+from tests.template.reading import Node, Template, listed, load, walk
+
+ROOT = Path(__file__).resolve().parents[2]
+KEEPING = sorted(
+    role
+    for role, each in load(ROOT / "template.yaml").functions().items()
+    if "STATE_TABLE" in each.get("Environment", {}).get("Variables", {})
+)
 
 # (resource, action): why nothing narrower than everything is offered.
 EVERYTHING = {
@@ -58,6 +68,8 @@ EVERYTHING = {
     ): "CloudWatch knows no resources for metrics; the namespace is fixed",
     ("ApplicationRole", "logs:DescribeLogGroups"): "asked for without a name",
 }
+# (resource, action): why what the modules behind a function can do is not needed by it.
+NEVER_CALLED = {("AdviseRole", "dynamodb:UpdateItem"): "takes two names from the delivery, which makes the claims"}
 # (resource, action): why a whole service.
 WHOLE_SERVICES = {
     ("DataKey", "kms:*"): "the account itself: without it nobody could ever change the key's policy (AWS's default)",
@@ -242,3 +254,11 @@ def test_table_forgets_what_expires_and_can_be_put_back(template: Template) -> N
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     (index,) = table["GlobalSecondaryIndexes"]
     assert [each["AttributeName"] for each in index["KeySchema"]] == ["work", "at"]
+
+
+@pytest.mark.parametrize("role", KEEPING)
+def test_a_function_may_do_with_the_table_what_its_code_does(template: Template, role: str) -> None:
+    """A call that is refused ends a run after its writes: of a tick, news that are judged again for ever."""
+    allowed = {action for name, action, _ in grants(template) if name == f"{role}Role"}
+    lacking = table_actions(ROOT / "functions" / folder_of(role) / "app.py") - allowed
+    assert lacking == {action for name, action in NEVER_CALLED if name == f"{role}Role"}

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from usage_anomaly.anomalies.extents import Extent
 from usage_anomaly.anomalies.life_cycle import Tick, Told
-from usage_anomaly.anomalies.rules import ORGANIZATION
+from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, learnable
 from usage_anomaly.anomalies.view import gather, nets_unread_launch
 from usage_anomaly.bench import Bench, Reader, as_told, usual_of, view_of
 from usage_anomaly.detection import Finding
@@ -47,7 +47,7 @@ def snapshot(
         expected=usual_of(reader, bench, extent),
         covered_from=None if bench.coverage.since is None else bucket_start(bench.coverage.since),
         median_rate_used=any(nets_unread_launch(each, extent.findings, extent.last_seen) for each in bench.members),
-        ready=readiness(bench.coverage, extent.last_seen, _unlearned(reader, bench.pair[0], tick)),
+        ready=readiness(bench.coverage, extent.last_seen, _unlearned(reader, bench.pair, tick)),
         now=tick.minute,
         prices_date=reader.prices_date,
     )
@@ -55,8 +55,11 @@ def snapshot(
     return Input(anomaly=anomaly, reason=told.alerts[-1].reason, notify=True, now=tick.minute)
 
 
-def _unlearned(reader: Reader, account_id: str, tick: Tick) -> str | None:
-    """Why the learned detectors do not judge an account, or None."""
+def _unlearned(reader: Reader, pair: Pair, tick: Tick) -> str | None:
+    """Why the learned detectors do not judge a kind in an account, or None."""
+    account_id, kind = pair
     if account_id == ORGANIZATION:
         return "of single accounts only"
+    if not learnable(reader.catalog, kind):
+        return "no detector sums it"
     return "not set up" if reader.learned is None else reader.learned.lacks(account_id, tick.minute)

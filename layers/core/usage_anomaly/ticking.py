@@ -77,7 +77,8 @@ def tick(reader: Reader, table: Table, start: Start, now: datetime, time_left: C
     report = Report(dispatched=dispatch(table, start, now, failures))
     touched = _note_news(reader, table, now)
     report.touched = len(touched)
-    heard = _listen(reader, table, now, report, failures)
+    half = time_left() / 2
+    heard = _listen(reader, table, now, lambda: time_left() >= half, report, failures)
     newest = reader.history.newest_ingest()
     minute = now.replace(second=0, microsecond=0)
     moment = Tick(minute=minute, watermark=min(newest or now, now) - WATERMARK)
@@ -132,12 +133,14 @@ def _note_news(reader: Reader, table: Table, now: datetime) -> list[Pair]:
     return sorted(found)
 
 
-def _listen(reader: Reader, table: Table, now: datetime, report: Report, failures: list[Exception]) -> Sequence[Pair]:
+def _listen(
+    reader: Reader, table: Table, now: datetime, more: Callable[[], bool], report: Report, failures: list[Exception]
+) -> Sequence[Pair]:
     """The pairs of which the learned detectors said something new. A look that fails holds up no pair; its cursor stays."""
     if reader.learned is None:
         return ()
     try:
-        heard = listen(reader.learned, reader.catalog, table, now)
+        heard = listen(reader.learned, reader.catalog, table, now, more, failures)
     except Exception as error:  # noqa: BLE001 - raised by the tick once all is judged
         failures.append(error)
         return ()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from usage_anomaly.anomalies.overrides import NONE, Overrides
-from usage_anomaly.catalog import Catalog, is_attempts
+from usage_anomaly.catalog import Catalog, costs_nothing, has_price, is_attempts
 from usage_anomaly.detection.judging import Rules
+from usage_anomaly.detection.learned import FIGURES as LEARNED
 from usage_anomaly.detection.limits import FIGURES
 from usage_anomaly.enrichment.accounts import AccountType
 from usage_anomaly.series import BUCKETS_PER_HOUR
@@ -85,6 +86,13 @@ def _production(catalog: Catalog, kind: str, overrides: Overrides) -> int:
     Where somebody set 0, each use of a production account is told by itself; five times nothing would count no account's.
     """
     return overrides.limit(kind, ORGANIZATION, "production") or catalog.limit(kind, "production")
+
+
+def learnable(catalog: Catalog, name: str) -> bool:
+    """Whether a learned detector sums what the series counts: its own, or that of every kind that has a price."""
+    kind = catalog.kind_of(name)
+    priced = has_price(kind) and not costs_nothing(kind, name)
+    return any(each.kind == name or (each.kind is None and priced) for each in LEARNED.detectors)
 
 
 def _limit(catalog: Catalog, pair: Pair, account_type: AccountType, overrides: Overrides) -> int:

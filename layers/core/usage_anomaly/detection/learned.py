@@ -8,10 +8,10 @@ sum and what they leave out stands in `learned.json` with its reasons.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
-from math import isfinite
 from typing import Any, Protocol
 
 import msgspec
@@ -20,12 +20,15 @@ from usage_anomaly.detection import Finding
 from usage_anomaly.series import Range, bucket_of
 from usage_anomaly.usage import account_of
 
+OVERLAP = timedelta(minutes=10)  # a node whose write queue is full tries again for minutes
 LONGEST = timedelta(hours=1)  # a window; ours are of ten minutes, and somebody may try shorter ones
 REMEMBERED = timedelta(days=100)  # as long as a closed anomaly is: without its finding it would be withdrawn
-MOST_REMEMBERED = 150  # of one kind in one account: 80 kB of an item's 400
+MOST_REMEMBERED = 150  # of one kind in one account: 95 kB at most of an item's 400
 UNSURE = "no other detector says the same, and its grade or confidence is low"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOST = 1e12  # of any unit in a window: more is no sum of ours, and as text would fill a row
+_REGION = re.compile(r"[a-z0-9-]{1,20}")
 
 
 class Detector(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,7 +99,10 @@ class Unread(msgspec.Struct, frozen=True):
 
 
 class News(msgspec.Struct, frozen=True):
-    """Results, each once, in the order they were computed; documents that are none of ours, or no finding; how far was read."""
+    """Results, each once, in the order they were computed; documents that are none of ours, or no finding; how far was read.
+
+    A result over all kinds whose usage events are gone is there without a kind, and is said to be unread.
+    """
 
     results: tuple[Learned, ...]
     unread: tuple[Unread, ...]
@@ -104,10 +110,10 @@ class News(msgspec.Struct, frozen=True):
 
 
 class Detectors(Protocol):
-    """The learned detectors, as a tick asks them. `news` gives what was found since a time and some minutes before it,
-    without what is `seen` by key; `lacks` why they do not judge an account by now, or None."""
+    """The learned detectors, as a tick asks them. `news` gives what was found since a time, and OVERLAP before it, without
+    what is `seen` by key, as long as `more` allows; `lacks` why they do not judge an account by now, or None."""
 
-    def news(self, since: datetime, until: datetime, seen: Collection[str]) -> News: ...
+    def news(self, since: datetime, until: datetime, seen: Collection[str], more: Callable[[], bool]) -> News: ...
     def lacks(self, account_id: str, now: datetime) -> str | None: ...
 
 
@@ -180,18 +186,26 @@ def buckets(finding: Finding) -> Range:
     return bucket_of(finding.window_start), bucket_of(finding.window_end - datetime.resolution)
 
 
-def remembered(results: Iterable[Learned], now: datetime) -> tuple[Learned, ...]:
+def remembered(results: Iterable[Learned], now: datetime, starts: Collection[int] = ()) -> tuple[Learned, ...]:
     """What is kept of the results of one kind in one account, in order of their windows.
 
-    Of too many the sure and then the newest stay: those open anomalies, the others only stand beside one. The order in which
-    results came makes no difference.
+    Of too many the sure and then the newest stay: those open anomalies, the others only stand beside one. Up to half of the
+    places are for the sure ones with whose windows told anomalies begin, in the buckets `starts`: without its own, one would
+    be withdrawn. The order in which results came makes no difference.
     """
     first: dict[str, Learned] = {}
     for each in sorted(results, key=lambda each: each.executed_at):
         if each.finding.window_end > now - REMEMBERED:
             first.setdefault(each.key, each)
     best = sorted(first.values(), key=lambda each: (sure(each.finding), each.finding.window_end, each.key))
-    return tuple(sorted(best[-MOST_REMEMBERED:], key=lambda each: (each.finding.window_end, each.key)))
+    begun = [each for each in best if sure(each.finding) and _touches(each.finding, starts)][-MOST_REMEMBERED // 2 :]
+    others = [each for each in best if each not in begun]
+    return tuple(sorted([*others, *begun][-MOST_REMEMBERED:], key=lambda each: (each.finding.window_end, each.key)))
+
+
+def _touches(finding: Finding, starts: Collection[int]) -> bool:
+    low, high = buckets(finding)
+    return any(low <= each <= high for each in starts)
 
 
 def _learned(document: _Document) -> Learned | Unread:
@@ -203,40 +217,56 @@ def _learned(document: _Document) -> Learned | Unread:
     account_id = place.get("account_id", "")
     if account_of(account_id) != account_id:
         return Unread(f"a result of {detector.name} that names no account")
-    start, actual = _moment(document.data_start_time), feature.data
-    length = _moment(document.data_end_time) - start
+    region = place.get("region")
+    if region is not None and not _REGION.fullmatch(region):
+        return Unread(f"a result of {detector.name} that names no region")
+    length = _moment(document.data_end_time) - _moment(document.data_start_time)
     if not timedelta() < length <= LONGEST:
         return Unread(f"a result of {detector.name} about a window of {length}")
-    past = _value(document.past_values, feature.feature_id)
-    if past is not None and document.approx_anomaly_start_time is not None:
-        start, actual = _moment(document.approx_anomaly_start_time), past
-    likely = max(document.expected_values, key=lambda each: each.likelihood, default=None)
-    expected = None if likely is None else _value(likely.value_list, feature.feature_id)
-    if actual <= 0 or not all(map(isfinite, (actual, expected or 0.0, document.anomaly_grade, document.confidence))):
+    start, actual = _seen(document, feature)
+    end, executed_at = start + length, _moment(document.execution_end_time)
+    if end > executed_at:  # it would be kept in place of what is of today
+        return Unread(f"a result of {detector.name} about a window that was not over")
+    actual, expected = round(actual, 4), _expected(document, feature.feature_id)
+    numbers = (actual, expected or 0.0, document.anomaly_grade, document.confidence)
+    if actual <= 0 or not all(abs(each) < _MOST for each in numbers):  # nor is what is not a number
         return Unread(f"a result of {detector.name} without a number")
     if expected is not None and actual <= expected:  # versions before 2.19 cannot be told to leave these out
         return Unread(f"a result of {detector.name} that is a dip")
-    end = start + length
     return Learned(
         key=hashlib.blake2b(f"{document.model_id}#{end:%Y%m%dT%H%M%S.%f}".encode(), digest_size=12).hexdigest(),
         account_id=account_id,
         kind=detector.kind,
-        executed_at=_moment(document.execution_end_time),
+        executed_at=executed_at,
         of_money=detector.kind is None,
         finding=Finding(
             detector="learned",
-            scope="region" if "region" in place else "account",
-            region=place.get("region"),
+            scope="account" if region is None else "region",
+            region=region,
             window_start=start,
             window_end=end,
             window_minutes=round(length / timedelta(minutes=1)),
-            actual=round(actual, 4),
-            expected=None if expected is None else round(max(expected, 0.0), 4),
+            actual=actual,
+            expected=expected,
             score=round(min(document.anomaly_grade, 1.0), 4),
             confidence=round(min(document.confidence, 1.0), 4),
-            reason=_reason(detector, place.get("region"), actual, expected, length, document),
+            reason=_reason(detector, region, actual, expected, length, document),
         ),
     )
+
+
+def _seen(document: _Document, feature: _Feature) -> tuple[datetime, float]:
+    """The start of the window that was unusual, and what it summed."""
+    past = _value(document.past_values, feature.feature_id)
+    if past is not None and document.approx_anomaly_start_time is not None:
+        return _moment(document.approx_anomaly_start_time), past
+    return _moment(document.data_start_time), feature.data
+
+
+def _expected(document: _Document, feature_id: str) -> float | None:
+    likely = max(document.expected_values, key=lambda each: each.likelihood, default=None)
+    expected = None if likely is None else _value(likely.value_list, feature_id)
+    return None if expected is None else round(max(expected, 0.0), 4)
 
 
 def _reason(
@@ -249,7 +279,7 @@ def _reason(
 ) -> str:
     what = detector.unit if detector.kind else f"{detector.unit} of all kinds together"
     where = "" if region is None else f" in {region}"
-    usual = "" if expected is None else f", about {_said(max(expected, 0.0))} expected"
+    usual = "" if expected is None else f", about {_said(expected)} expected"
     minutes = round(length / timedelta(minutes=1))
     span = "1 minute" if minutes == 1 else f"{minutes} minutes"
     sure = f"grade {document.anomaly_grade:.2f}, confidence {document.confidence:.2f}"

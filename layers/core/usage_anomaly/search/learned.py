@@ -10,21 +10,20 @@ is older.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 from math import inf
 
 import msgspec
 from opensearchpy import OpenSearch
 
-from usage_anomaly.detection.learned import Learned, News, Unread, read_result
+from usage_anomaly.detection.learned import OVERLAP, Learned, News, Unread, read_result
 from usage_anomaly.search.asking import Asking
 from usage_anomaly.search.client import Answer, SearchRefused, SearchUnavailable, Wait, read
 from usage_anomaly.search.detectors import ALL_RESULTS
-from usage_anomaly.search.indexes import ALL_EVENTS, milliseconds
+from usage_anomaly.search.indexes import ALL_EVENTS, milliseconds, moment
 from usage_anomaly.search.plugin import is_here
 
-OVERLAP = timedelta(minutes=10)  # a node whose write queue is full tries again for minutes
 PAGE = 1_000
 MOST = 500  # results of one look: each takes some writes, and the tick has more to do
 FRESH = timedelta(hours=1)  # six windows of a detector; nothing used is a result too
@@ -36,8 +35,8 @@ class Results(msgspec.Struct, frozen=True):
 
     client: OpenSearch
 
-    def news(self, since: datetime, until: datetime, seen: Collection[str]) -> News:
-        return new_results(self.client, since, until, seen)
+    def news(self, since: datetime, until: datetime, seen: Collection[str], more: Callable[[], bool]) -> News:
+        return new_results(self.client, since, until, seen, more)
 
     def lacks(self, account_id: str, now: datetime) -> str | None:
         return lacks(self.client, account_id, now)
@@ -48,30 +47,34 @@ def new_results(
     since: datetime,
     until: datetime,
     seen: Collection[str] = (),
+    more: Callable[[], bool] = lambda: True,
     *,
     page: int = PAGE,
     most: int = MOST,
     wait: Wait = time.sleep,
 ) -> News:
-    """What was found in (since - OVERLAP, until] without what is `seen`, by key, up to `most`; where more was found, `until`
-    of the answer says how far it goes. Historical analyses are left out.
+    """What was found in (since - OVERLAP, until] without what is `seen`, by key, up to `most` and as long as `more` allows;
+    where more was found, `until` of the answer says how far it goes. Historical analyses are left out.
 
     Raises SearchUnavailable or SearchRefused. Without detectors, or before their first result, there is no news.
     """
     found: dict[str, Learned] = {}
     unread: list[Unread] = []
+    reached = since  # a look never goes back: what it has seen before would be news again
     for hit in _hits(client, since - OVERLAP, until, page, wait):
         result = read_result(hit["_source"])
-        if isinstance(result, Learned):
-            if result.key in seen or result.key in found:
-                continue
-            if len(found) == most:
-                return News(tuple(found.values()), tuple(unread), max(each.executed_at for each in found.values()))
-            result = result if result.kind is not None else _named(client, result, wait)
+        new = isinstance(result, Learned) and result.key not in seen and result.key not in found
+        if not more() or (new and len(found) == most):
+            until = reached
+            break
+        reached = max(reached, moment(hit["sort"][0]))
         if isinstance(result, Unread):
             unread.append(result)
-        else:
-            found[result.key] = result
+        elif new:
+            kind = result.kind or _dearest(client, result, wait)
+            found[result.key] = msgspec.structs.replace(result, kind=kind)
+            if kind is None:
+                unread.append(Unread(f"a result about USD per hour in {result.account_id} whose usage events are gone"))
     return News(tuple(found.values()), tuple(unread), until)
 
 
@@ -115,8 +118,8 @@ def _hits(client: OpenSearch, after: datetime, until: datetime, page: int, wait:
         body["search_after"] = hits[-1]["sort"]
 
 
-def _named(client: OpenSearch, result: Learned, wait: Wait) -> Learned | Unread:
-    """The same of the kind that added most USD per hour in its window.
+def _dearest(client: OpenSearch, result: Learned, wait: Wait) -> str | None:
+    """The kind that added most USD per hour in its window; None where none did.
 
     An anomaly is of one kind: its extent, its guidance and its commands are the kind's. "Everything" has none of them.
     """
@@ -134,6 +137,4 @@ def _named(client: OpenSearch, result: Learned, wait: Wait) -> Learned | Unread:
         "aggs": {"kinds": {"terms": {"field": "kind", "size": 1, "order": {"most": "desc"}}, "aggs": spent}},
     }
     kinds = read(client, ALL_EVENTS, body, wait).get("aggregations", {}).get("kinds", {}).get("buckets", [])
-    if not kinds or not kinds[0]["most"]["value"]:
-        return Unread(f"a result about USD per hour in {result.account_id} whose usage events are gone")
-    return msgspec.structs.replace(result, kind=kinds[0]["key"])
+    return kinds[0]["key"] if kinds and kinds[0]["most"]["value"] else None
