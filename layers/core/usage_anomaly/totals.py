@@ -105,9 +105,12 @@ class CappedTotal:
         for bucket, account in rows:
             present[account] += 1
             while rows[oldest][0] <= bucket - width:
-                present[rows[oldest][1]] -= 1
+                over = rows[oldest][1]
+                present[over] -= 1
+                if not present[over]:
+                    del present[over]
                 oldest += 1
-            if len(+present) >= accounts:
+            if len(present) >= accounts:
                 return True
         return False
 

@@ -118,6 +118,7 @@ class Judge:
         self.spikes = Spikes(series, learned)
         short = (each for each in rules.windows if each.buckets <= BUCKETS_PER_HOUR)
         self._short = sorted(((each.buckets, rules.limit * each.factor) for each in short), reverse=True)
+        self._least = min((limit for _, limit in self._short), default=0)
         self._profiles: dict[tuple[int, int], baseline.Profile] = {}  # by day and length of the window
 
     def forget(self, bucket: int) -> None:
@@ -152,6 +153,8 @@ class Judge:
         rules, low = self.rules, bucket - BUCKETS_PER_HOUR + 1
         if rules.burn_limit is not None and self.series.net_micro(low, bucket) > rules.burn_limit * MICRO:
             return BUCKETS_PER_HOUR
+        if self.series.quantity(low, bucket) <= self._least:  # so are its parts
+            return 0
         return next((each for each, limit in self._short if self.series.quantity(bucket - each + 1, bucket) > limit), 0)
 
     def _limit(self, bucket: int, window: Window, standing: Standing, *, ready: bool) -> Verdict:
