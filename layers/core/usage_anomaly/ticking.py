@@ -2,10 +2,9 @@
 
 First whatever waits is dispatched and the news are noted: usage that came in since the cursor, and what the learned detectors
 said since the last look, one row for each kind and account, so that both can move on at once and no end of a tick loses any.
-Then the longest waiting pair is judged
-first, as far as the time goes: what is told is written together with the snapshots of new alerts, on condition of the row's
-version; an execution's name is its id and sequence. Every step may be repeated or cut off anywhere, and one pair that
-cannot be judged holds up no other.
+Then the longest waiting pair is judged first, as far as the time goes: what is told is written together with the snapshots of
+new alerts, on condition of the row's version; an execution's name is its id and sequence. Every step may be repeated or cut
+off anywhere, and one pair that cannot be judged holds up no other.
 """
 
 from __future__ import annotations
