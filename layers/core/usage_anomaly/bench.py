@@ -23,19 +23,18 @@ from usage_anomaly.anomalies.rules import ORGANIZATION, Pair, cap_of, releasable
 from usage_anomaly.anomalies.view import view
 from usage_anomaly.catalog import Catalog
 from usage_anomaly.coverage import Coverage
-from usage_anomaly.detection.judging import union
 from usage_anomaly.detection.learned import Detectors, Learned
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
 from usage_anomaly.enrichment.expected import usual
 from usage_anomaly.everyone import is_much, is_ready, note_shared, total_of, total_with
 from usage_anomaly.history import MEMORY, History, Kept, cut_of, is_late, know_launchers, series_since
+from usage_anomaly.ranges import Range, union
 from usage_anomaly.series import (
     BUCKETS_PER_DAY,
     BUCKETS_PER_HOUR,
     NEVER,
     Judged,
     Past,
-    Range,
     Series,
     bucket_of,
     bucket_start,

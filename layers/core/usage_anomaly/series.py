@@ -18,6 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from usage_anomaly.places import Place, places
+from usage_anomaly.ranges import Range
 from usage_anomaly.resources import MICRO, Ledger, Resource, part_of, resources
 from usage_anomaly.sums import Sums
 from usage_anomaly.tallies import Bucket, order
@@ -29,8 +30,6 @@ BUCKETS_PER_DAY = 288
 NEVER = 1 << 62  # later than any bucket
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-Range = tuple[int, int]  # first and last bucket, both included
 
 
 def bucket_of(moment: datetime) -> int:

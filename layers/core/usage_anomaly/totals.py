@@ -12,7 +12,8 @@ import msgspec
 
 from usage_anomaly.callers import principal
 from usage_anomaly.places import Place
-from usage_anomaly.series import NEVER, Past, Range
+from usage_anomaly.ranges import Range
+from usage_anomaly.series import NEVER, Past
 from usage_anomaly.sums import Sums
 
 

@@ -24,10 +24,11 @@ from msgspec.structs import replace
 
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection import Finding
-from usage_anomaly.detection.judging import Judge, Rules, Standing, Verdict, union
+from usage_anomaly.detection.judging import Judge, Rules, Standing, Verdict
 from usage_anomaly.detection.learned import Learned, agree, buckets, sure
 from usage_anomaly.detection.limits import FIGURES
-from usage_anomaly.series import BUCKETS_PER_DAY, Judged, Range
+from usage_anomaly.ranges import Range, left_of, union
+from usage_anomaly.series import BUCKETS_PER_DAY, Judged
 
 JOIN = FIGURES.life_cycle.join_buckets
 MEMORY = 36 * BUCKETS_PER_DAY  # how long ranges are remembered: the weekday rule looks back five weeks
@@ -46,7 +47,7 @@ class Extent(msgspec.Struct, frozen=True, kw_only=True):
 
     def ranges(self) -> list[Range]:
         """The stretches of buckets that belong to it."""
-        return _without((self.start, self.last_seen), self.excluded)
+        return left_of((self.start, self.last_seen), self.excluded)
 
 
 class _State(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +181,7 @@ def _extend(
         peak = max(peak, extent.peak)
         return replace(extent, last_seen=bucket, findings=_peaks([*extent.findings, *findings]), peak=peak)
     low = bucket - min(each.length for each in found) + 1
-    free = _without((low, bucket), owned)
+    free = left_of((low, bucket), owned)
     start = next(first for first in (series.first_used(*each) for each in free) if series.quantity(first, first) > 0)
     excluded = tuple(each for each in owned if each[1] >= start)
     return Extent(
@@ -224,18 +225,3 @@ def _height(finding: Finding) -> tuple[bool, float, float]:
     return (
         (sure(finding), finding.score, finding.actual) if finding.detector == "learned" else (True, 0.0, finding.actual)
     )
-
-
-def _without(whole: Range, holes: tuple[Range, ...]) -> list[Range]:
-    """What is left of a range; `holes` are disjoint and in order."""
-    low, high = whole
-    rest: list[Range] = []
-    for first, last in holes:
-        if last < low or first > high:
-            continue
-        if first > low:
-            rest.append((low, first - 1))
-        low = last + 1
-    if low <= high:
-        rest.append((low, high))
-    return rest

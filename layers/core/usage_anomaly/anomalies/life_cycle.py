@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from usage_anomaly.anomalies import Alert, AlertReason, State
 from usage_anomaly.detection.limits import FIGURES
-from usage_anomaly.series import Range, bucket_start
+from usage_anomaly.ranges import Range
+from usage_anomaly.series import bucket_start
 
 RULE = FIGURES.life_cycle
 QUIET = timedelta(minutes=RULE.quiet_minutes)

@@ -16,11 +16,10 @@ from functools import cache
 
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection.limits import FIGURES
+from usage_anomaly.ranges import Measure
 from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, bucket_start
 
 RULE = FIGURES.habit
-
-Measure = Callable[[int, int], int]
 
 
 def habit(

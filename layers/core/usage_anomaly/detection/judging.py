@@ -8,28 +8,26 @@ same steps.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from operator import itemgetter
 
 import msgspec
 
 from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection import Finding, Scope, baseline, burn_rate, first_use, shared_use, threshold
 from usage_anomaly.detection.baseline import SLOT
-from usage_anomaly.detection.habit import Measure, habit
+from usage_anomaly.detection.habit import habit
 from usage_anomaly.detection.learned import UNSURE, Learned, buckets, expected_at_most, sure
 from usage_anomaly.detection.limits import FIGURES, Window
 from usage_anomaly.detection.readiness import baseline_lacks, first_use_lacks
 from usage_anomaly.detection.spikes import Spikes
 from usage_anomaly.places import Place
+from usage_anomaly.ranges import Measure, Range, union, without
 from usage_anomaly.resources import MICRO
-from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Judged, Range
+from usage_anomaly.series import BUCKETS_PER_DAY, BUCKETS_PER_HOUR, Judged
 from usage_anomaly.totals import CappedTotal
 
 BASELINE, FIRST_USE = FIGURES.baseline, FIGURES.first_use
-_LAST = itemgetter(1)
 MEMORY = FIRST_USE.memory_days * BUCKETS_PER_DAY
 
 
@@ -372,31 +370,3 @@ class Judge:
     def _confidence(self, bucket: int, length: int, actual: int) -> float:
         cut = self.series.truncated(bucket - length + 1, bucket)
         return round(1 - min(cut, actual) / max(actual, 1), 4)
-
-
-def without(measure: Callable[[int, int], int], skipped: tuple[Range, ...]) -> Measure:
-    """The measure over what is left of a window without the skipped ranges, which are disjoint."""
-    if not skipped:
-        return measure
-
-    def rest(low: int, high: int) -> int:
-        found = measure(low, high)
-        for place in range(bisect_left(skipped, low, key=_LAST), len(skipped)):
-            first, last = skipped[place]
-            if first > high:
-                break
-            found -= measure(max(low, first), min(high, last))
-        return found
-
-    return rest
-
-
-def union(left: tuple[Range, ...], right: tuple[Range, ...]) -> tuple[Range, ...]:
-    """Both sets of ranges as one, disjoint and in order."""
-    merged: list[Range] = []
-    for low, high in sorted((*left, *right)):
-        if merged and low <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
-        else:
-            merged.append((low, high))
-    return tuple(merged)

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 import msgspec
 
 from usage_anomaly.detection import Finding
-from usage_anomaly.series import Range, bucket_of
+from usage_anomaly.ranges import Range
+from usage_anomaly.series import bucket_of
 from usage_anomaly.usage import account_of
 
 OVERLAP = timedelta(minutes=10)  # a node whose write queue is full tries again for minutes
