@@ -6,6 +6,7 @@ table is one in memory, for what is measured is reading and judging; its request
 
     python -m benchmarks.tick http://127.0.0.1:9200
     python -m benchmarks.tick http://127.0.0.1:9200 --accounts 300 --a-day 18.5
+    python -m benchmarks.tick http://127.0.0.1:9200 --only-measure --together
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from itertools import islice
 from random import Random
 from typing import Any
 
+from msgspec.structs import replace
 from opensearchpy import OpenSearch
 
 from usage_anomaly import catalog as catalogs
@@ -41,7 +43,7 @@ NOW = datetime(2026, 11, 25, 10, 30, tzinfo=UTC)
 DAYS = 36
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "ap-south-1")
 KINDS = ("ec2.instances", "ebs.volumes", "rds.instances", "ecs.tasks", "lambda.invocations")
-TOUCHED = 100  # accounts, of which every kind gets news
+TOUCHED = 500  # series: a kind in an account and a region
 
 
 def happened(account: int, a_day: float, lot: Random) -> Iterator[UsageEvent]:
@@ -187,46 +189,52 @@ def write(client: OpenSearch, first: int, last: int, a_day: float) -> int:
     return written
 
 
-def pairs() -> Iterator[Pair]:
+def touched(*, together: bool) -> int:
+    """The accounts of the touched series: each series of another kind and account, or all regions of few (`together`)."""
+    return TOUCHED // len(KINDS) // (len(REGIONS) if together else 1)
+
+
+def pairs(accounts: int) -> Iterator[Pair]:
     """The touched ones."""
-    return ((f"{account:012}", kind) for account in range(TOUCHED) for kind in KINDS)
+    return ((f"{account:012}", kind) for account in range(accounts) for kind in KINDS)
 
 
-def news(client: OpenSearch, moment: datetime, lot: Random) -> None:
-    """Two calls of every kind in every touched account."""
+def news(client: OpenSearch, moment: datetime, lot: Random, *, together: bool) -> None:
+    """Two calls in every touched series."""
     found = [
-        used(account, kind, moment - timedelta(minutes=minutes), lot, [])
-        for account in range(TOUCHED)
+        replace(used(account, kind, moment - timedelta(minutes=minutes), lot, []), region=region)
+        for account in range(touched(together=together))
         for kind in KINDS
+        for region in (REGIONS if together else REGIONS[:1])
         for minutes in (3, 7)
     ]
     events.write(client, found, moment, lambda: 600.0, 400)
     client.indices.refresh(index="usage-*", params={"request_timeout": 120})
 
 
-def measure(address: str) -> None:
+def measure(address: str, *, together: bool) -> None:
     """What the daily job does for 500 series, then three ticks with news of the same; prints a row of each.
 
     The first makes the sums of all accounts that are kept.
     """
-    catalog, table = catalogs.load(), Table()
+    catalog, table, accounts = catalogs.load(), Table(), touched(together=together)
     with connect(address, "none", "") as client:
         history = History(client, lambda kind: catalog.kind_of(kind).keep == "tally")
         reader = Reader(history=history, catalog=catalog, account=lambda _: None, prices_date="2026-11-01")
         watch, lot = Watch(client), Random(time.time_ns())
         watch.begin()
-        made = sum(make(history, catalog, pair, cut_of(NOW), whole=False) for pair in pairs())
+        made = sum(make(history, catalog, pair, cut_of(NOW), whole=False) for pair in pairs(accounts))
         cursor.advance(table, NOW - timedelta(hours=1))
         said = [f"{made:,} pasts in {watch.end()[0]:.0f} s"]
         for number in range(3):
             moment = NOW + timedelta(minutes=10 * number)
-            news(client, moment, lot)
+            news(client, moment, lot, together=together)
             table.asked.clear()
             watch.begin()
             report = tick(reader, table, lambda *_: None, moment + timedelta(minutes=1), lambda: 600.0)
             wall, ours, server, requests = watch.end()
             assert report.finished
-            assert report.touched == TOUCHED * len(KINDS) + len(KINDS)
+            assert report.touched == accounts * len(KINDS) + len(KINDS)
             said.append(
                 f"{wall:.2f} s, {ours:.2f} s of ours, {server:.2f} s of the server, {requests:,} searches, "
                 f"{table.asked['read']:,} + {table.asked['write']:,} of the table, {report.alerts} alerts"
@@ -241,9 +249,10 @@ def main() -> None:
     arguments.add_argument("--accounts", default="100,1000", help="to measure with, one after the other")
     arguments.add_argument("--a-day", type=float, default=5.5, help="events of a kind in an account")
     arguments.add_argument("--only-measure", action="store_true", help="what was written before")
+    arguments.add_argument("--together", action="store_true", help="news in all regions of a quarter of the accounts")
     given = arguments.parse_args()
     if given.only_measure:
-        measure(given.address)
+        measure(given.address, together=given.together)
         return
     with connect(given.address, "none", "") as client:
         setup.configure(client)
@@ -254,7 +263,14 @@ def main() -> None:
             client.indices.refresh(index="usage-*", params={"request_timeout": 120})
             client.indices.delete(index="usage-profiles", ignore_unavailable=True)
             print(f"{written:,} events of {last:,} accounts, in {time.perf_counter() - began:.0f} s", flush=True)
-            command = [sys.executable, "-m", "benchmarks.tick", given.address, "--only-measure"]
+            command = [
+                sys.executable,
+                "-m",
+                "benchmarks.tick",
+                given.address,
+                "--only-measure",
+                *(["--together"] if given.together else []),
+            ]
             subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": ":".join(sys.path)})
             first = last
 
