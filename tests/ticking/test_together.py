@@ -14,11 +14,13 @@ from tests.ticking.conftest import Executions, MemoryHistory, reader_of
 
 from usage_anomaly import ticking
 from usage_anomaly.anomalies.rules import ORGANIZATION
+from usage_anomaly.bench import ask, read_together
 from usage_anomaly.catalog import Catalog
+from usage_anomaly.coverage import Coverage
 from usage_anomaly.everyone import KEPT_BACK, total_of, total_with
 from usage_anomaly.history import MEMORY, Kept, Whose
 from usage_anomaly.renewing import forget
-from usage_anomaly.series import BUCKETS_PER_DAY, Past, bucket_of
+from usage_anomaly.series import BUCKETS_PER_DAY, NEVER, Past, bucket_of
 from usage_anomaly.state import Table, cursor
 from usage_anomaly.ticking import tick
 from usage_anomaly.usage import UsageEvent
@@ -140,6 +142,34 @@ def test_an_account_that_cannot_be_read_holds_up_none_of_those_read_with_it(cata
     told = {msgspec.json.decode(each, type=Input).anomaly.account_id for each in executions.inputs.values()}
     assert told >= {"000000000000", "000000000001", "000000000003"}
     assert "000000000002" not in told
+
+
+class Counted(MemoryHistory):
+    """Counts the events that are taken."""
+
+    taken = 0
+
+    def events(self, whose: Whose, kind, start, end):  # type: ignore[no-untyped-def]  # as the one it stands before
+        for each in super().events(whose, kind, start, end):
+            self.taken += 1
+            yield each
+
+
+@pytest.mark.parametrize(("each_has", "fit"), [(5, 3), (30, 0)])
+def test_accounts_that_are_read_from_different_days_on_share_one_room(
+    catalog: Catalog, each_has: int, fit: int
+) -> None:
+    """New accounts have no past: each is read from another bucket on, and none of them may hold up the tick."""
+    history, asked = Counted(), []
+    for account in range(10):
+        made = (event(100 * account + number, account * 10, usd=0.1) for number in range(each_has))
+        history.ingest(START, [replace(each, account_id=f"{account:012}") for each in made])
+        news = START + timedelta(minutes=account * 10)
+        asked.append(ask((f"{account:012}", KIND), "unknown", Coverage([]), news, [], START + timedelta(hours=3)))
+    read = read_together(reader_of(catalog, history, {}), asked, most=20)
+    assert history.taken <= 20
+    assert list(read) == [each.pair for each in asked[:fit]]
+    assert all(len(list(each.series.events(0, NEVER))) == each_has for each in read.values())
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 25])

@@ -186,6 +186,10 @@ def read_together(reader: Reader, asked: Sequence[Asked], most: int | None = MOS
     for cut, pasts in behind.items():
         found = series_since(reader.history, frozenset(pasts), kind, cut, end, tally=tally, pasts=pasts, most=most)
         read |= {(account_id, kind): Read(kept[account_id], series) for account_id, series in found.items()}
+        if most is not None:  # one room for all cuts: each new account has its own
+            most -= sum(1 for series in found.values() for _ in series.events(cut, NEVER))
+            if most <= 0 or len(found) < len(pasts):
+                break
     return read
 
 
