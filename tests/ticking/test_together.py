@@ -122,6 +122,25 @@ def test_what_all_accounts_use_every_hour_is_not_read_every_minute(catalog: Cata
     assert history.past(ORGANIZATION, KIND).past == kept
 
 
+def test_sums_that_are_kept_learn_of_late_use_that_is_too_little_to_be_judged(catalog: Catalog, table: Table) -> None:
+    """After an outage the peak of a day may come in before its quiet hours."""
+    history, executions = MemoryHistory(), Executions()
+    began, reader = START + timedelta(days=29), reader_of(catalog, history, {})
+    history.ingest(began, [each for day in range(29) for each in busy(day)])
+    cursor.advance(table, began + timedelta(hours=1))
+    late = replace(event(999_999, 29 * DAY + 800, quantity=3), account_id="000000000000")
+    news = {1_320: busy(29), 1_340: [late], DAY + 625: busy(30)}
+    for minute in (1_320, 1_330, 1_340, 1_350, DAY + 625):  # what came in within five minutes is looked at twice
+        now = began + timedelta(minutes=minute)
+        history.ingest(now, news.get(minute, ()))
+        tick(reader, table, executions.start, now, lambda: 600.0)
+        kept = history.past(ORGANIZATION, KIND).past
+        assert kept is not None
+        assert bucket_of(late.event_time) in [each for each, *_ in kept.used] or minute < DAY
+    assert kept is not None
+    assert kept.cut > bucket_of(late.event_time)
+
+
 class Broken(MemoryHistory):
     """Cannot read one account, alone or among others."""
 
