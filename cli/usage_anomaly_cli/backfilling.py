@@ -21,6 +21,7 @@ import msgspec
 from msgspec.structs import replace
 from opensearchpy import OpenSearch
 
+from usage_anomaly.anomalies.rules import ORGANIZATION
 from usage_anomaly.envelopes import Payload, delivery_minute
 from usage_anomaly.errors import UnusableInput
 from usage_anomaly.ingesting import NO_TIME
@@ -196,7 +197,8 @@ def refuse_unprepared(client: OpenSearch) -> None:
 
 
 class Backfill:
-    """One run. `tally` is right at any time; what is under way is not in it. `pairs` (`account#kind`) may have new events."""
+    """One run. `tally` is right at any time; what is under way is not in it. `pairs` (`account#kind` and `organization#kind`)
+    may have new events."""
 
     def __init__(
         self, client: OpenSearch, plan: Plan, taken: Taken, rejects: IO[bytes] | None, clock: Callable[[], datetime]
@@ -271,7 +273,7 @@ class Backfill:
         if not self._batch.of or self._batch.of[-1] is not begun:
             self._batch.of.append(begun)
             begun.batches += 1
-        self.pairs.add(f"{event.account_id}#{event.kind}")
+        self.pairs.update(f"{each}#{event.kind}" for each in (event.account_id, ORGANIZATION))
         self._batch.events.append(event)
         if len(self._batch.events) >= self._pace.events:
             self._send()

@@ -246,13 +246,13 @@ def test_an_object_that_cannot_be_read_is_told_and_tried_again(backfill: Backfil
 
 
 def test_profiles_of_touched_pairs_are_dropped(backfill: Backfill, client: OpenSearch, tmp_path: Path) -> None:
-    """They were computed without the new history."""
-    ids = ("111122223333#ec2.instances", "111122223333#rds.instances")
+    """They were computed without the new history; so were the sums of all accounts, which would call old habits new."""
+    ids = ("111122223333#ec2.instances", "organization#ec2.instances", "111122223333#rds.instances")
     for each in ids:
         client.index(index=PROFILES, id=each, body={}, params={"refresh": "true"})
     put_files(tmp_path / "trail", 1)
     progress = tmp_path / "progress"
-    assert "Profiles  1 dropped" in backfill(tmp_path / "trail", "--progress-file", progress).stdout
+    assert "Profiles  2 dropped" in backfill(tmp_path / "trail", "--progress-file", progress).stdout
     client.indices.refresh(index=PROFILES)
     hits = client.search(index=PROFILES)["hits"]["hits"]
     assert [hit["_id"] for hit in hits] == ["111122223333#rds.instances"]

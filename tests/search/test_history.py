@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
 
 import msgspec
 import pytest
@@ -124,6 +126,26 @@ def test_the_events_of_several_accounts_come_account_after_account(client: OpenS
     assert list(history.events(client, whose, "ec2.instances", START, END, tally=tally, page=page)) == alone
     assert {each.account_id for each in alone} == set(accounts)
     assert sum(each.quantity for each in alone) == 21
+
+
+@pytest.mark.parametrize("tally", [False, True])
+def test_the_first_events_of_an_account_are_had_without_all_others(
+    client: OpenSearch, monkeypatch: pytest.MonkeyPatch, tally: bool
+) -> None:
+    """A tick that has room for so many events must not read the million that one account may have."""
+    put(client, [event(number, number) for number in range(50)])
+    searches, search = [], client.search
+
+    def counting(**asked: Any) -> Any:
+        searches.append(asked)
+        return search(**asked)
+
+    monkeypatch.setattr(client, "search", counting)
+    found = history.events(client, ACCOUNT, "ec2.instances", START, END, tally=tally, page=2)
+    assert [each.event_id for each in islice(found, 2)] == [
+        event(each).event_id for each in ((0, 5) if tally else (0, 1))
+    ]
+    assert len(searches) <= 3 + tally
 
 
 def test_bounds_are_kept_finer_than_a_millisecond(client: OpenSearch) -> None:

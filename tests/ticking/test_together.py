@@ -14,11 +14,13 @@ from tests.ticking.conftest import Executions, MemoryHistory, reader_of
 
 from usage_anomaly import ticking
 from usage_anomaly.anomalies.rules import ORGANIZATION
+from usage_anomaly.bench import ask, read_together
 from usage_anomaly.catalog import Catalog
+from usage_anomaly.coverage import Coverage
 from usage_anomaly.everyone import KEPT_BACK, total_of, total_with
 from usage_anomaly.history import MEMORY, Kept, Whose
 from usage_anomaly.renewing import forget
-from usage_anomaly.series import BUCKETS_PER_DAY, Past, bucket_of
+from usage_anomaly.series import BUCKETS_PER_DAY, NEVER, Past, bucket_of
 from usage_anomaly.state import Table, cursor
 from usage_anomaly.ticking import tick
 from usage_anomaly.usage import UsageEvent
@@ -120,6 +122,25 @@ def test_what_all_accounts_use_every_hour_is_not_read_every_minute(catalog: Cata
     assert history.past(ORGANIZATION, KIND).past == kept
 
 
+def test_sums_that_are_kept_learn_of_late_use_that_is_too_little_to_be_judged(catalog: Catalog, table: Table) -> None:
+    """After an outage the peak of a day may come in before its quiet hours."""
+    history, executions = MemoryHistory(), Executions()
+    began, reader = START + timedelta(days=29), reader_of(catalog, history, {})
+    history.ingest(began, [each for day in range(29) for each in busy(day)])
+    cursor.advance(table, began + timedelta(hours=1))
+    late = replace(event(999_999, 29 * DAY + 800, quantity=3), account_id="000000000000")
+    news = {1_320: busy(29), 1_340: [late], DAY + 625: busy(30)}
+    for minute in (1_320, 1_330, 1_340, 1_350, DAY + 625):  # what came in within five minutes is looked at twice
+        now = began + timedelta(minutes=minute)
+        history.ingest(now, news.get(minute, ()))
+        tick(reader, table, executions.start, now, lambda: 600.0)
+        kept = history.past(ORGANIZATION, KIND).past
+        assert kept is not None
+        assert bucket_of(late.event_time) in [each for each, *_ in kept.used] or minute < DAY
+    assert kept is not None
+    assert kept.cut > bucket_of(late.event_time)
+
+
 class Broken(MemoryHistory):
     """Cannot read one account, alone or among others."""
 
@@ -140,6 +161,34 @@ def test_an_account_that_cannot_be_read_holds_up_none_of_those_read_with_it(cata
     told = {msgspec.json.decode(each, type=Input).anomaly.account_id for each in executions.inputs.values()}
     assert told >= {"000000000000", "000000000001", "000000000003"}
     assert "000000000002" not in told
+
+
+class Counted(MemoryHistory):
+    """Counts the events that are taken."""
+
+    taken = 0
+
+    def events(self, whose: Whose, kind, start, end):  # type: ignore[no-untyped-def]  # as the one it stands before
+        for each in super().events(whose, kind, start, end):
+            self.taken += 1
+            yield each
+
+
+@pytest.mark.parametrize(("each_has", "fit"), [(5, 3), (30, 0)])
+def test_accounts_that_are_read_from_different_days_on_share_one_room(
+    catalog: Catalog, each_has: int, fit: int
+) -> None:
+    """New accounts have no past: each is read from another bucket on, and none of them may hold up the tick."""
+    history, asked = Counted(), []
+    for account in range(10):
+        made = (event(100 * account + number, account * 10, usd=0.1) for number in range(each_has))
+        history.ingest(START, [replace(each, account_id=f"{account:012}") for each in made])
+        news = START + timedelta(minutes=account * 10)
+        asked.append(ask((f"{account:012}", KIND), "unknown", Coverage([]), news, [], START + timedelta(hours=3)))
+    read = read_together(reader_of(catalog, history, {}), asked, most=20)
+    assert history.taken <= 20
+    assert list(read) == [each.pair for each in asked[:fit]]
+    assert all(len(list(each.series.events(0, NEVER))) == each_has for each in read.values())
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 25])

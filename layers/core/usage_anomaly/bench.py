@@ -26,7 +26,7 @@ from usage_anomaly.coverage import Coverage
 from usage_anomaly.detection.learned import Detectors, Learned
 from usage_anomaly.enrichment.accounts import Account, AccountType, account_type
 from usage_anomaly.enrichment.expected import usual
-from usage_anomaly.everyone import is_much, is_ready, note_shared, total_of, total_with
+from usage_anomaly.everyone import FRESH, is_much, is_ready, note_shared, shortened, total_of, total_with
 from usage_anomaly.history import MEMORY, History, Kept, cut_of, is_late, know_launchers, series_since
 from usage_anomaly.ranges import Range, union
 from usage_anomaly.series import (
@@ -186,6 +186,10 @@ def read_together(reader: Reader, asked: Sequence[Asked], most: int | None = MOS
     for cut, pasts in behind.items():
         found = series_since(reader.history, frozenset(pasts), kind, cut, end, tally=tally, pasts=pasts, most=most)
         read |= {(account_id, kind): Read(kept[account_id], series) for account_id, series in found.items()}
+        if most is not None:  # one room for all cuts: each new account has its own
+            most -= sum(1 for series in found.values() for _ in series.events(cut, NEVER))
+            if most <= 0 or len(found) < len(pasts):
+                break
     return read
 
 
@@ -254,13 +258,17 @@ def _organization(reader: Reader, asked: Asked) -> Bench:
         lately = total_of(reader.history, kind, cap, Past(cut=first - BUCKETS_PER_HOUR), asked.end)
         ready = shares and is_ready(lately, asked.coverage, first)
         new = ready and note_shared(reader.history, kind, CappedTotal(), first, asked.end)
+        news = first if asked.news is None else bucket_of(asked.news)
         if new or asked.told or is_much(lately, rules, first):
             (kept,) = reader.history.kept([ORGANIZATION], kind)
-            news = first if asked.news is None else bucket_of(asked.news)
             total, renewed = total_with(reader.history, kind, cap, kept.past, first, news, asked.end)
             if new or (shares and asked.told):
                 note_shared(reader.history, kind, total, first - REACH, asked.end)
             extents = _in_play(_judge(reader, asked, total, first), asked, first)
+        elif news < bucket_of(asked.end) - FRESH:  # too little to be judged, and yet what is kept lacks it
+            (kept,) = reader.history.kept([ORGANIZATION], kind)
+            short = None if kept.past is None else shortened(kept.past, news)
+            renewed = None if short is kept.past else short
     starts = [*asked.starts(), *(each.start for each in extents)]
     return Bench(
         pair=asked.pair,

@@ -50,15 +50,16 @@ def total_with(
     """
     cut = bucket_of(end) // BUCKETS_PER_HOUR * BUCKETS_PER_HOUR - FRESH
     low = first - READ_BACK
-    if kept is None or not low < kept.cut <= low + KEPT_BACK:
-        past = Past(cut=min(low, cut - KEPT_BACK))
-    elif news < kept.cut:
-        past = Past(cut=news, used=tuple(each for each in kept.used if each[0] < news))
-    else:
-        past = kept
+    anew = Past(cut=min(low, cut - KEPT_BACK))
+    past = shortened(kept, news) if kept is not None and low < kept.cut <= low + KEPT_BACK else anew
     total = total_of(history, kind, cap, past, end)
     cut = max(cut, past.cut)
     return total, None if past is kept and past.cut == cut else total.past(cut, KEPT_BACK)
+
+
+def shortened(kept: Past, news: int) -> Past:
+    """What a past that is kept says of the time before the news: it may lack them."""
+    return kept if news >= kept.cut else Past(cut=news, used=tuple(each for each in kept.used if each[0] < news))
 
 
 def is_much(total: CappedTotal, rules: Rules, first: int) -> bool:

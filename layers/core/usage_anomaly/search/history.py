@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from itertools import chain, groupby
-from operator import attrgetter
 
 import msgspec
 from opensearchpy import OpenSearch
@@ -37,7 +36,7 @@ from usage_anomaly.search.paging import (
     terms,
     within,
 )
-from usage_anomaly.series import Past
+from usage_anomaly.series import Past, bucket_of
 from usage_anomaly.totals import Trait
 from usage_anomaly.usage import UsageEvent
 
@@ -143,8 +142,9 @@ def events(
     else:
         read_all = map(event, hits(client, index, query, "asc", page or PAGE, by=BY_ACCOUNT))
         found = (each for each in read_all if start <= each.event_time < end)
-    for _, of_account in groupby(found, attrgetter("account_id")):
-        yield from sorted(of_account, key=lambda each: (each.event_time, each.event_id, each.group or ""))
+    # Bucket after bucket: who takes only the first events does not wait for all of an account.
+    for _, near in groupby(found, lambda each: (each.account_id, bucket_of(each.event_time))):
+        yield from sorted(near, key=lambda each: (each.event_time, each.event_id, each.group or ""))
 
 
 def totals(
