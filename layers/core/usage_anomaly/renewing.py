@@ -83,9 +83,9 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True):
                 self.renewed.finished = False
                 return round_
             try:
-                self.renewed.written += make(self.archive, self.catalog, pair, cut, whole=whole)
                 if whole:
                     forget(self.archive, pair[1])
+                self.renewed.written += make(self.archive, self.catalog, pair, cut, whole=whole)
             except PastOvertaken:
                 self.renewed.overtaken += 1
             except SearchUnavailable as error:
