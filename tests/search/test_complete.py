@@ -69,7 +69,7 @@ def test_a_cluster_with_everything_gets_everything_once(stand_in: Cluster) -> No
 def test_a_bare_cluster_says_what_it_lacks(stand_in: Cluster) -> None:
     """A server on a laptop, an emulator, a domain without access control: usage is kept and judged all the same."""
     stand_in.front.documented.has.clear()
-    stand_in.front.plugin.answer = lambda *_: None  # type: ignore[method-assign]
+    stand_in.front.plugin.answer = lambda *_: None  # type: ignore[method-assign]  # a cluster without it
     outcome = setup.complete(stand_in.asking, WANTED, NOW)
     assert len(outcome.changed) == 5, "templates and the index of anomalies"
     assert outcome.said == [
@@ -194,7 +194,7 @@ def test_a_policy_that_is_refused_fails(stand_in: Cluster) -> None:
         wrong = {"error": {"type": "illegal_argument_exception", "reason": "wrong"}, "status": 400}
         return (400, wrong) if method == "PUT" and "/_ism/" in path else answer(method, path, content, headers)
 
-    documented.answer = refusing  # type: ignore[method-assign]
+    documented.answer = refusing  # type: ignore[method-assign]  # for this test only
     with pytest.raises(SearchRefused, match="wrong"):
         policies.configure(stand_in.asking, 36)
 

@@ -125,11 +125,12 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def before(self, kept: Past | None) -> Past | None:
         """What the series is read behind: the past that is kept, where that ends before all that is asked for and is not
         older than what would be read without. None where nothing is to be read."""
-        begins = [*self.starts()] if self.first is None else [self.first, *self.starts()]
+        told = self.starts()
+        begins = told if self.first is None else [self.first, *told]
         if not begins:
             return None
         whole = Past(cut=min(begins) - MEMORY)
-        judged_with = [*self.starts()] if self.first is None else [self.first - REACH - BUCKETS_PER_DAY, *self.starts()]
+        judged_with = told if self.first is None else [self.first - REACH - BUCKETS_PER_DAY, *told]
         usable = kept is not None and not self.late and whole.cut <= kept.cut <= min(judged_with)
         return kept if usable else whole
 

@@ -138,13 +138,11 @@ def _listen(
     """The pairs of which the learned detectors said something new. A look that fails holds up no pair; its cursor stays."""
     if reader.learned is None:
         return ()
-    try:
+    with _noted(failures):
         heard = listen(reader.learned, reader.catalog, table, now, more, failures)
-    except Exception as error:  # noqa: BLE001 - raised by the tick once all is judged
-        failures.append(error)
-        return ()
-    report.learned, report.unread = len(heard.pairs), len(heard.unread)
-    return heard.pairs
+        report.learned, report.unread = len(heard.pairs), len(heard.unread)
+        return heard.pairs
+    return ()
 
 
 def _judged_otherwise(reader: Reader, account_id: str, since: datetime) -> Iterator[tuple[Pair, datetime]]:
